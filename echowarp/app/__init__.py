@@ -1,0 +1,1 @@
+"""Composition: one of each wired into a server or a client."""

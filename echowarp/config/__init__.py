@@ -1,0 +1,1 @@
+"""One declarative table of options, three readers of it, two writers."""

@@ -1,0 +1,1 @@
+"""CPace, key schedule, ciphers and the replay window."""

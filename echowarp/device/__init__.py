@@ -1,0 +1,1 @@
+"""Sources and sinks: sound cards, WAV files, pipes, tone, nothing."""

@@ -1,0 +1,1 @@
+"""PCM only: formats, jitter buffer, concealment, meters."""

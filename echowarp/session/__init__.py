@@ -1,0 +1,1 @@
+"""Decisions only: handshakes, heartbeats, bans, streams; no sockets, no clock."""

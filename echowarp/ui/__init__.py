@@ -1,0 +1,1 @@
+"""The terminal: live line, prompts, log set-up."""

@@ -1,0 +1,108 @@
+"""The server's side of UDP from clients: who is heard, and from where.
+
+Source: protocol 1, section 5. What is not authenticated is never answered, and
+nobody can point a stream at an address that did not finish the TCP handshake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Generic, TypeAlias, TypeVar
+
+from echowarp.crypto.schedule import SessionKeys
+from echowarp.crypto.suite import Suite, cipher_for_client
+from echowarp.errors import ProtocolError
+from echowarp.session.channel import NS_PER_S
+from echowarp.session.datagrams import DatagramReceiver
+from echowarp.wire.datagram import DatagramType, parse_header
+
+SILENT_AFTER_NS = 35 * NS_PER_S
+"""So long without a datagram from the client pauses its stream."""
+
+Way = TypeVar("Way", bound=Hashable)
+"""How to reach a peer: opaque here, made and used by the socket layer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened(Generic[Way]):
+    """Datagrams of a session come from a new place (or again): stream to `way`."""
+
+    connection: int
+    number: int
+    way: Way
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paused:
+    """A session's client has been silent for 35 s."""
+
+    connection: int
+
+
+GateEvent: TypeAlias = Opened[Way] | Paused
+
+
+class _Guest(Generic[Way]):
+    def __init__(self, connection: int, host: str, keys: SessionKeys) -> None:
+        self.connection = connection
+        self.host = host
+        cipher = cipher_for_client(keys)
+        self.receiver = DatagramReceiver(cipher=cipher, suite=Suite.ENCRYPTED)
+        self.way: Way | None = None
+        self.heard_ns = 0
+
+
+class DatagramGate(Generic[Way]):
+    """Checks every datagram that reaches the server's port. One thread owns it."""
+
+    def __init__(self) -> None:
+        self._guests: dict[bytes, _Guest[Way]] = {}
+        self._sessions: dict[int, bytes] = {}
+        self.dropped = 0
+        """Datagrams of no session, of the wrong shape, or from the wrong address."""
+
+    def admit(self, connection: int, host: str, keys: SessionKeys) -> None:
+        """A session began. host: the numeric address of its TCP peer."""
+        self._guests[keys.session] = _Guest(connection, host, keys)
+        self._sessions[connection] = keys.session
+
+    def dismiss(self, connection: int) -> None:
+        """A session ended; its key is forgotten."""
+        session = self._sessions.pop(connection, None)
+        if session is not None:
+            del self._guests[session]
+
+    def receive(
+        self, datagram: bytes, host: str, way: Way, now_ns: int
+    ) -> Opened[Way] | None:
+        """One datagram from `host` that can be answered by `way`.
+
+        Returns what it opens or moves, if anything.
+        """
+        try:
+            header = parse_header(datagram)
+        except ProtocolError:
+            self.dropped += 1
+            return None
+        guest = self._guests.get(header.session)
+        if not header.kind & DatagramType.PROBE or guest is None or guest.host != host:
+            self.dropped += 1
+            return None
+        highest = guest.receiver.highest
+        if guest.receiver.open(header, datagram) is None:
+            return None
+        guest.heard_ns = now_ns
+        if way == guest.way or (guest.way is not None and header.number < highest):
+            return None
+        guest.way = way
+        return Opened(connection=guest.connection, number=header.number, way=way)
+
+    def silent(self, now_ns: int) -> list[Paused]:
+        """The sessions to pause now. Cheap enough to be asked every second."""
+        paused = []
+        for guest in self._guests.values():
+            if guest.way is not None and now_ns - guest.heard_ns >= SILENT_AFTER_NS:
+                guest.way = None
+                paused.append(Paused(connection=guest.connection))
+        return paused

@@ -1,0 +1,304 @@
+"""All control connections of a server: caps, sessions, goodbyes.
+
+Source: protocol 1, section 6. The shell in `net` feeds it and pumps what it
+drains; it owns no socket and reads no clock.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from echowarp.crypto.schedule import SessionKeys
+from echowarp.crypto.suite import Suite
+from echowarp.session.address import IpNetwork, network_of
+from echowarp.session.admission import Admission
+from echowarp.session.channel import NS_PER_S
+from echowarp.session.exchange import RandomBytes
+from echowarp.session.server_connection import (
+    Closed,
+    ConnectionEvent,
+    Guessed,
+    Proved,
+    ServerConnection,
+    State,
+)
+from echowarp.wire import handshake as frames
+from echowarp.wire.codes import Code
+from echowarp.wire.records import RESUME_BYTES, Anchor, End, Session, Stream, UdpOk
+
+MAX_UNFINISHED = 32
+MAX_UNFINISHED_PER_ADDRESS = 16
+FAREWELL_NS = 3 * NS_PER_S
+"""How long listeners may take to finish a stream that has ended."""
+MAX_USER = 0xFFFF
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Joined:
+    """A session began: who, from where, and its keys."""
+
+    connection: int
+    host: str
+    user: int
+    keys: SessionKeys
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """A session ended."""
+
+    connection: int
+    host: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnedAway:
+    """A connection ended before it became a session. code None: the peer left."""
+
+    host: str
+    code: Code | None
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrongPassword:
+    """A wrong guess. banned: what was banned by it, as the ban list writes it, or None."""
+
+    host: str
+    banned: IpNetwork | None
+
+
+ServerEvent: TypeAlias = Joined | Left | TurnedAway | WrongPassword
+
+
+class Server:
+    """The control side of a server.
+
+    prs: encoded password, empty for none; max_clients: sessions at once;
+    streams: gives the STREAM records that a new session is told.
+    """
+
+    def __init__(
+        self,
+        *,
+        prs: bytes,
+        suite: Suite,
+        max_clients: int,
+        admission: Admission,
+        random_bytes: RandomBytes,
+        streams: Callable[[], Sequence[Stream]],
+    ) -> None:
+        self._prs = prs
+        self._suite = suite
+        self._max_clients = max_clients
+        self._admission = admission
+        self._random_bytes = random_bytes
+        self._streams = streams
+        self._connections: dict[int, ServerConnection] = {}
+        self._users: dict[int, int] = {}
+        self._last_user = 0
+        self._out: list[tuple[int, bytes, bool]] = []
+        self._events: list[ServerEvent] = []
+        self._closing: Code | None = None
+        self._farewell: dict[int, int] = {}
+
+    @property
+    def sessions(self) -> int:
+        """How many sessions there are."""
+        return len(self._users)
+
+    @property
+    def idle(self) -> bool:
+        """Whether no connection is left."""
+        return not self._connections
+
+    def replace_admission(self, admission: Admission) -> None:
+        """The ban list has been read again: new connections are judged by it."""
+        self._admission = admission
+
+    def connected(self, connection: int, host: str, now_ns: int) -> None:
+        """A TCP connection was accepted. host: the peer's numeric address."""
+        refusal = self._refusal(host)
+        if refusal is None and not self._make_room(host, now_ns):
+            refusal = Code.TOO_MANY
+        if refusal is not None:
+            self._out.append((connection, frames.pack_error(refusal), True))
+            self._events.append(TurnedAway(host=host, code=refusal, detail="on arrival"))
+            return
+        self._connections[connection] = ServerConnection(
+            host=host,
+            prs=self._prs,
+            admission=self._admission,
+            random_bytes=self._random_bytes,
+            now_ns=now_ns,
+        )
+        self._settle(now_ns)
+
+    def _refusal(self, host: str) -> Code | None:
+        if self._closing is not None:
+            return Code.CLOSING
+        if self._prs and self._admission.is_banned(host):
+            return Code.BANNED
+        return Code.FULL if self.sessions >= self._max_clients else None
+
+    def _make_room(self, host: str, now_ns: int) -> bool:
+        """Closes the oldest unfinished handshake when there are too many. A wrong
+        guess that waits for its answer keeps its place, so it slows the next one."""
+        unfinished = [c for c in self._connections.values() if c.unfinished]
+        by_network = Counter(network_of(c.host) for c in unfinished)
+        own = network_of(host)
+        if by_network[own] >= MAX_UNFINISHED_PER_ADDRESS:
+            crowded = own
+        elif len(unfinished) >= MAX_UNFINISHED:
+            crowded = by_network.most_common(1)[0][0]
+        else:
+            return True
+        for oldest in unfinished:
+            if oldest.state is not State.REFUSING and network_of(oldest.host) == crowded:
+                oldest.close(Code.TOO_MANY, "made room for a newer handshake", now_ns)
+                return True
+        return False
+
+    def received(self, connection: int, data: bytes, now_ns: int) -> None:
+        """TCP brought bytes."""
+        if connection in self._connections:
+            self._connections[connection].receive(data, now_ns)
+            self._settle(now_ns)
+
+    def disconnected(self, connection: int, now_ns: int) -> None:
+        """TCP ended: the peer left, did not read, or the network failed."""
+        if connection in self._connections:
+            self._connections[connection].receive_eof(now_ns)
+            self._settle(now_ns)
+
+    def udp_heard(self, connection: int, number: int, port: int, now_ns: int) -> None:
+        """A session's datagrams arrive, from a new address or port."""
+        if connection in self._connections:
+            self._connections[connection].send(UdpOk(number=number, port=port), now_ns)
+            self._settle(now_ns)
+
+    def anchor(self, anchor: Anchor, now_ns: int) -> None:
+        """Tells every session when a frame was captured."""
+        for connection in self._users:
+            self._connections[connection].send(anchor, now_ns)
+        self._settle(now_ns)
+
+    def finish(self, end: End | None, now_ns: int) -> None:
+        """The last stream has ended and none can follow: END, then CLOSE 200 as each
+        client is done with it, or at once when there was no stream."""
+        self._closing = Code.FINISHED
+        for connection in tuple(self._users):
+            if end is None:
+                self._connections[connection].close(Code.FINISHED, "finished", now_ns)
+            else:
+                self._connections[connection].send(end, now_ns)
+                self._farewell[connection] = now_ns + FAREWELL_NS
+        self._close_unfinished(now_ns)
+        self._settle(now_ns)
+
+    def close_all(self, code: Code, now_ns: int) -> None:
+        """Says goodbye to everybody and takes no more connections."""
+        self._closing = code
+        for connection in tuple(self._users):
+            self._connections[connection].close(code, "the server closes", now_ns)
+        self._close_unfinished(now_ns)
+        self._settle(now_ns)
+
+    def close_session(self, connection: int, code: Code, detail: str, now_ns: int) -> None:
+        """Ends one session."""
+        if connection in self._users:
+            self._connections[connection].close(code, detail, now_ns)
+            self._settle(now_ns)
+
+    def _close_unfinished(self, now_ns: int) -> None:
+        for held in self._connections.values():
+            if held.unfinished:
+                held.close(Code.CLOSING, "the server closes", now_ns)
+
+    def timeout_ns(self) -> int | None:
+        """When `handle_timeout` wants to be called; None for never."""
+        due = [c.timeout_ns() for c in self._connections.values()]
+        return min([d for d in due if d is not None] + list(self._farewell.values()), default=None)
+
+    def handle_timeout(self, now_ns: int) -> None:
+        """Does whatever is due."""
+        for held in tuple(self._connections.values()):
+            held.handle_timeout(now_ns)
+        for connection, due_ns in tuple(self._farewell.items()):
+            if now_ns >= due_ns:
+                self._connections[connection].close(Code.FINISHED, "finished", now_ns)
+        self._settle(now_ns)
+
+    def to_send(self) -> list[tuple[int, bytes, bool]]:
+        """Drains (connection, bytes, whether to close once they are out)."""
+        out, self._out = self._out, []
+        return out
+
+    def events(self) -> list[ServerEvent]:
+        """Drains what has happened."""
+        events, self._events = self._events, []
+        return events
+
+    def _settle(self, now_ns: int) -> None:
+        """Carries out what the connections report, hands free tickets on, collects output."""
+        for connection, held in tuple(self._connections.items()):
+            for event in held.events():
+                self._on_event(connection, held, event, now_ns)
+        for connection, held in tuple(self._connections.items()):
+            held.try_reply(now_ns)
+            for event in held.events():
+                self._on_event(connection, held, event, now_ns)
+        for connection, held in tuple(self._connections.items()):
+            out, closed = held.to_send(), held.state is State.CLOSED
+            if out or closed:
+                self._out.append((connection, out, closed))
+            if closed:
+                del self._connections[connection]
+
+    def _on_event(
+        self, connection: int, held: ServerConnection, event: ConnectionEvent, now_ns: int
+    ) -> None:
+        if isinstance(event, Proved):
+            self._begin(connection, held, event.keys, now_ns)
+        elif isinstance(event, Guessed):
+            self._events.append(WrongPassword(host=held.host, banned=event.banned))
+        elif isinstance(event, Closed):
+            self._farewell.pop(connection, None)
+            if self._users.pop(connection, None) is not None:
+                self._events.append(
+                    Left(connection=connection, host=held.host, detail=event.detail)
+                )
+            else:
+                self._events.append(
+                    TurnedAway(host=held.host, code=event.code, detail=event.detail)
+                )
+        elif isinstance(event.record, End) and connection in self._farewell:
+            held.close(Code.FINISHED, "finished", now_ns)
+            for last in held.events():
+                self._on_event(connection, held, last, now_ns)
+
+    def _begin(
+        self, connection: int, held: ServerConnection, keys: SessionKeys, now_ns: int
+    ) -> None:
+        # Room and readiness are asked again: others may have finished meanwhile.
+        if self.sessions >= self._max_clients:
+            held.close(Code.FULL, "full meanwhile", now_ns)
+            return
+        user = self._free_user()
+        self._users[connection] = user
+        self._events.append(Joined(connection=connection, host=held.host, user=user, keys=keys))
+        resume = self._random_bytes(RESUME_BYTES)
+        held.send(Session(suite=self._suite, user=user, resume=resume), now_ns)
+        for stream in self._streams():
+            held.send(stream, now_ns)
+
+    def _free_user(self) -> int:
+        taken = set(self._users.values())
+        while True:
+            self._last_user = self._last_user % MAX_USER + 1
+            if self._last_user not in taken:
+                return self._last_user

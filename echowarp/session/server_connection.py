@@ -1,0 +1,305 @@
+"""One TCP connection as the server sees it: the handshake, then the channel.
+
+Source: protocol 1, sections 2, 3 and 6.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TypeAlias
+
+from echowarp.crypto.limits import NumbersSpent
+from echowarp.crypto.schedule import SessionKeys
+from echowarp.errors import ProtocolError
+from echowarp.session.address import IpNetwork
+from echowarp.session.admission import Admission
+from echowarp.session.channel import NS_PER_S, ControlChannel
+from echowarp.session.exchange import RandomBytes, ServerExchange
+from echowarp.wire import handshake as frames
+from echowarp.wire.buffer import StreamBuffer
+from echowarp.wire.codes import Code
+from echowarp.wire.handshake import FrameType
+from echowarp.wire.records import Close, Record
+
+HANDSHAKE_NS = 5 * NS_PER_S
+"""From accept to the client's tag, whatever trickles in."""
+TICKET_WAIT_NS = 3 * NS_PER_S
+"""How long a HELLO waits for a ticket before 429."""
+REFUSAL_DELAY_NS = NS_PER_S
+"""How long the answer to a wrong guess takes."""
+
+
+class State(Enum):
+    """Where a connection stands."""
+
+    GREETED = auto()
+    """GREETING is out, HELLO is due."""
+    QUEUED = auto()
+    """HELLO is in and waits for a ticket."""
+    REPLIED = auto()
+    """REPLY is out, CONFIRM is due; a ticket is held."""
+    REFUSING = auto()
+    """The guess was wrong; 401 goes out when its time has come."""
+    RUNNING = auto()
+    """Both ends are proved."""
+    CLOSED = auto()
+    """What is queued still goes out; nothing is read any more."""
+
+
+TRANSITIONS = {
+    State.GREETED: {State.QUEUED, State.CLOSED},
+    State.QUEUED: {State.REPLIED, State.CLOSED},
+    State.REPLIED: {State.REFUSING, State.RUNNING, State.CLOSED},
+    State.REFUSING: {State.CLOSED},
+    State.RUNNING: {State.CLOSED},
+    State.CLOSED: set[State](),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proved:
+    """The client has proved the password; the session's keys."""
+
+    keys: SessionKeys
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guessed:
+    """The client guessed wrong. banned: the network that this banned, if any."""
+
+    banned: IpNetwork | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """A control record for the session."""
+
+    record: Record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closed:
+    """The connection is over. code: why, None when the peer just left; detail: for a log."""
+
+    code: Code | None
+    detail: str
+
+
+ConnectionEvent: TypeAlias = Proved | Guessed | Received | Closed
+
+
+class ServerConnection:
+    """The state machine of one accepted connection.
+
+    host: the peer's numeric address; prs: the encoded password, empty for none.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str,
+        prs: bytes,
+        admission: Admission,
+        random_bytes: RandomBytes,
+        now_ns: int,
+    ) -> None:
+        self.host = host
+        self.state = State.GREETED
+        self._guarded = bool(prs)
+        self._admission = admission
+        self._buffer = StreamBuffer()
+        self._out = bytearray()
+        self._events: list[ConnectionEvent] = []
+        self._deadline_ns = now_ns + HANDSHAKE_NS
+        self._ticket_deadline_ns = self._refuse_ns = self._deadline_ns
+        self._hello = b""
+        self._channel: ControlChannel | None = None
+        greeting = frames.pack_greeting(
+            frames.Greeting(
+                version_min=frames.VERSION,
+                version_max=frames.VERSION,
+                nonce=random_bytes(frames.NONCE_BYTES),
+            )
+        )
+        self._out += greeting
+        self._exchange = ServerExchange(prs=prs, greeting=greeting, random_bytes=random_bytes)
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether the handshake is still under way."""
+        return self.state not in (State.RUNNING, State.CLOSED)
+
+    def receive(self, data: bytes, now_ns: int) -> None:
+        """Takes what TCP brought."""
+        if self.state is State.CLOSED:
+            return
+        self._buffer.feed(data)
+        try:
+            self._read_frames(now_ns)
+            self._read_records(now_ns)
+        except ProtocolError as error:
+            self._invalid(str(error), now_ns)
+        except NumbersSpent:
+            self.close(Code.CLOSING, "the channel's numbers are spent", now_ns)
+
+    def _read_frames(self, now_ns: int) -> None:
+        handlers = {
+            State.GREETED: (FrameType.HELLO, self._on_hello),
+            State.REPLIED: (FrameType.CONFIRM, self._on_confirm),
+        }
+        while self.state in handlers:
+            expected, handler = handlers[self.state]
+            frame = self._buffer.take_frame(expected)
+            if frame is None:
+                break
+            if frames.frame_type(frame) is FrameType.ERROR:
+                self._end(None, f"the client gave up with code {frames.parse_error(frame)}")
+            else:
+                handler(frame, now_ns)
+        if self.unfinished:
+            self._buffer.check_held()
+
+    def _on_hello(self, frame: bytes, now_ns: int) -> None:
+        if frames.parse_hello(frame).version != frames.VERSION:
+            self.close(Code.VERSION, "the client speaks another version", now_ns)
+            return
+        self._hello = frame
+        self._ticket_deadline_ns = now_ns + TICKET_WAIT_NS
+        self._to(State.QUEUED)
+        self.try_reply(now_ns)
+
+    def try_reply(self, now_ns: int) -> None:
+        """Answers a waiting HELLO if a ticket is free now."""
+        if self.state is not State.QUEUED:
+            return
+        if self._guarded and self._admission.is_banned(self.host):
+            self.close(Code.BANNED, "banned meanwhile", now_ns)
+            return
+        if self._guarded and not self._admission.take_ticket(self.host):
+            return
+        self._to(State.REPLIED)
+        try:
+            self._out += self._exchange.reply(self._hello)
+        except ProtocolError as error:
+            self._invalid(str(error), now_ns)
+
+    def _on_confirm(self, frame: bytes, now_ns: int) -> None:
+        if not self._exchange.confirmed(frame):
+            self._to(State.REFUSING)
+            banned = self._admission.failed(self.host) if self._guarded else None
+            self._refuse_ns = now_ns + REFUSAL_DELAY_NS
+            self._events.append(Guessed(banned=banned))
+            return
+        self._to(State.RUNNING)
+        if self._guarded:
+            self._admission.succeeded(self.host)
+        keys = self._exchange.keys()
+        self._out += self._exchange.accept()
+        self._channel = ControlChannel(
+            seal_key=keys.control_server, open_key=keys.control_client, now_ns=now_ns
+        )
+        self._events.append(Proved(keys=keys))
+
+    def _read_records(self, now_ns: int) -> None:
+        while self.state is State.RUNNING and self._channel is not None:
+            sealed = self._buffer.take_record()
+            if sealed is None:
+                return
+            record = self._channel.open(sealed, now_ns)
+            if isinstance(record, Close):
+                self._end(None, f"the client said goodbye ({record.code})")
+            elif record is not None:
+                self._events.append(Received(record=record))
+
+    def receive_eof(self, now_ns: int) -> None:
+        """TCP has ended: by the peer, or by a failure of the network.
+
+        After a wrong guess the place stays taken until the answer would have gone
+        out: hanging up early buys no faster guessing.
+        """
+        if self.state not in (State.CLOSED, State.REFUSING):
+            self._end(None, "the connection was lost")
+
+    def send(self, record: Record, now_ns: int) -> None:
+        """Queues a record for the client. Nothing unless RUNNING."""
+        if self.state is not State.RUNNING or self._channel is None:
+            return
+        try:
+            self._channel.send(record, now_ns)
+        except NumbersSpent:
+            self._end(Code.CLOSING, "the channel's numbers are spent")
+
+    def close(self, code: Code, detail: str, now_ns: int) -> None:
+        """Says why and closes: by CLOSE once RUNNING, by ERROR before that."""
+        if self.state is State.CLOSED:
+            return
+        if self.state is State.RUNNING:
+            self.send(Close(code=code), now_ns)
+        else:
+            self._out += frames.pack_error(code)
+        self._end(code, detail)
+
+    def timeout_ns(self) -> int | None:
+        """When `handle_timeout` wants to be called."""
+        if self.state is State.CLOSED:
+            return None
+        if self.state is State.REFUSING:
+            return self._refuse_ns
+        if self._channel is not None:
+            return self._channel.timeout_ns()
+        if self.state is State.QUEUED:
+            return min(self._ticket_deadline_ns, self._deadline_ns)
+        return self._deadline_ns
+
+    def handle_timeout(self, now_ns: int) -> None:
+        """Does whatever is due."""
+        due_ns = self.timeout_ns()
+        if due_ns is None or now_ns < due_ns:
+            return
+        if self.state is State.REFUSING:
+            self.close(Code.WRONG_PASSWORD, "wrong password", now_ns)
+        elif self.state is State.RUNNING and self._channel is not None:
+            self._heartbeat(self._channel, now_ns)
+        elif now_ns >= self._deadline_ns:
+            self.close(Code.TIMEOUT, "the handshake took too long", now_ns)
+        else:
+            self.close(Code.TOO_MANY, "no ticket came free", now_ns)
+
+    def _heartbeat(self, channel: ControlChannel, now_ns: int) -> None:
+        try:
+            alive = channel.handle_timeout(now_ns)
+        except NumbersSpent:
+            self._end(Code.CLOSING, "the channel's numbers are spent")
+            return
+        if not alive:
+            self.close(Code.TIMEOUT, "nothing was heard for 15 s", now_ns)
+
+    def to_send(self) -> bytes:
+        """Drains the bytes for the peer."""
+        if self._channel is not None:
+            self._out += self._channel.to_send()
+        out, self._out = bytes(self._out), bytearray()
+        return out
+
+    def events(self) -> list[ConnectionEvent]:
+        """Drains what has happened."""
+        events, self._events = self._events, []
+        return events
+
+    def _invalid(self, detail: str, now_ns: int) -> None:
+        # A record that does not open gets no reply: it may be an attacker's probe.
+        if self.state is State.RUNNING:
+            self._end(Code.INVALID, detail)
+        else:
+            self.close(Code.INVALID, detail, now_ns)
+
+    def _end(self, code: Code | None, detail: str) -> None:
+        self._to(State.CLOSED)
+        self._events.append(Closed(code=code, detail=detail))
+
+    def _to(self, state: State) -> None:
+        assert state in TRANSITIONS[self.state], f"{self.state} -> {state}"
+        if self.state is State.REPLIED and state is State.CLOSED and self._guarded:
+            self._admission.give_back(self.host)
+        self.state = state

@@ -43,7 +43,7 @@ def parse_ban_list(text: str) -> tuple[BanList, list[int]]:
     """
     bans, bad_lines = BanList(), []
     for number, line in enumerate(text.splitlines(), start=1):
-        entry = line.strip().lstrip("\ufeff")
+        entry = line.lstrip("\ufeff").strip()
         if not entry or entry.startswith("#"):
             continue
         try:

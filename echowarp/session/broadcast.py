@@ -75,13 +75,18 @@ class Broadcast(Generic[Way]):
         """Moves the stream on by one block.
 
         frames: length of the payload; lost_frames: what the source missed before it.
-        Yields (connection, way, datagram) for each open listener; a listener whose
-        numbers are spent yields an empty datagram: its session must end.
+        Gives (connection, way, datagram) for each open listener, sealed as it is
+        asked for; one whose numbers are spent gives an empty datagram: its session
+        must end.
         """
         body = pack_block(wrap(self.seq), wrap(self.time + lost_frames), payload)
         self.seq += 1
         self.time += lost_frames + frames
-        for connection, held in self._listeners.items():
+        return self._sealed(body)
+
+    def _sealed(self, body: bytes) -> Iterator[tuple[int, Way, bytes]]:
+        # Of a copy: whoever is told that a session must end may remove it at once.
+        for connection, held in tuple(self._listeners.items()):
             if held.way is None:
                 continue
             try:

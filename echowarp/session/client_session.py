@@ -125,6 +125,9 @@ class ClientSession:
                 return
             if frames.frame_type(frame) is FrameType.ERROR:
                 code = frames.parse_error(frame)
+                if code == Code.FINISHED:
+                    # It ends the program as done, so only a proved server may say it.
+                    raise ProtocolError("a goodbye from a server that has proved nothing")
                 self._end(code, f"the server answered {code}", by_peer=True)
             else:
                 handler(frame, now_ns)
@@ -205,11 +208,10 @@ class ClientSession:
 
     def close(self, now_ns: int) -> None:
         """Says goodbye, in whatever way the state allows."""
-        if self.state is State.CLOSED:
-            return
-        if self._channel is not None:
-            self.send(Close(code=Code.FINISHED), now_ns)
-        self._end(Code.FINISHED, "closed by us")
+        self.send(Close(code=Code.FINISHED), now_ns)
+        # Spent numbers may have ended it already, on the way to the last record.
+        if self.state is not State.CLOSED:
+            self._end(Code.FINISHED, "closed by us")
 
     def timeout_ns(self) -> int | None:
         """When `handle_timeout` wants to be called."""

@@ -13,12 +13,16 @@ from typing import Generic, TypeAlias, TypeVar
 from echowarp.crypto.schedule import SessionKeys
 from echowarp.crypto.suite import Suite, cipher_for_client
 from echowarp.errors import ProtocolError
+from echowarp.session.address import plain_host
 from echowarp.session.channel import NS_PER_S
 from echowarp.session.datagrams import DatagramReceiver
 from echowarp.wire.datagram import DatagramType, parse_header
 
 SILENT_AFTER_NS = 35 * NS_PER_S
 """So long without a datagram from the client pauses its stream."""
+
+CLIENT_TYPES = range(DatagramType.PROBE, 0x80)
+"""Types of datagrams from a client."""
 
 Way = TypeVar("Way", bound=Hashable)
 """How to reach a peer: opaque here, made and used by the socket layer."""
@@ -64,7 +68,7 @@ class DatagramGate(Generic[Way]):
 
     def admit(self, connection: int, host: str, keys: SessionKeys) -> None:
         """A session began. host: the numeric address of its TCP peer."""
-        self._guests[keys.session] = _Guest(connection, host, keys)
+        self._guests[keys.session] = _Guest(connection, plain_host(host), keys)
         self._sessions[connection] = keys.session
 
     def dismiss(self, connection: int) -> None:
@@ -86,14 +90,15 @@ class DatagramGate(Generic[Way]):
             self.dropped += 1
             return None
         guest = self._guests.get(header.session)
-        if not header.kind & DatagramType.PROBE or guest is None or guest.host != host:
+        from_client = header.kind in CLIENT_TYPES
+        if not from_client or guest is None or guest.host != plain_host(host):
             self.dropped += 1
             return None
         highest = guest.receiver.highest
         if guest.receiver.open(header, datagram) is None:
             return None
         guest.heard_ns = now_ns
-        if way == guest.way or (guest.way is not None and header.number < highest):
+        if way == guest.way or header.number < highest:
             return None
         guest.way = way
         return Opened(connection=guest.connection, number=header.number, way=way)

@@ -46,7 +46,9 @@ class Prober:
         if not self._heard:
             self._due_ns = now_ns + KNOCK_NS
             return True
-        quiet = audio_ns is None or now_ns - audio_ns >= MISSING_NS
-        stale = probed_ns is None or now_ns - probed_ns >= KEEP_OPEN_NS
-        self._due_ns = now_ns + MISSING_NS
-        return quiet or stale
+        quiet_ns = now_ns if audio_ns is None else audio_ns + MISSING_NS
+        stale_ns = now_ns if probed_ns is None else probed_ns + KEEP_OPEN_NS
+        wanted_ns = min(quiet_ns, stale_ns)
+        sends = now_ns >= wanted_ns
+        self._due_ns = now_ns + MISSING_NS if sends else wanted_ns
+        return sends

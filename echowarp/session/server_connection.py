@@ -56,6 +56,13 @@ TRANSITIONS = {
     State.CLOSED: set[State](),
 }
 
+EXPECTED = {
+    State.GREETED: FrameType.HELLO,
+    State.QUEUED: FrameType.ERROR,
+    State.REPLIED: FrameType.CONFIRM,
+}
+"""The frame that is due; an ERROR may come in place of it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proved:
@@ -131,8 +138,11 @@ class ServerConnection:
         return self.state not in (State.RUNNING, State.CLOSED)
 
     def receive(self, data: bytes, now_ns: int) -> None:
-        """Takes what TCP brought."""
-        if self.state is State.CLOSED:
+        """Takes what TCP brought.
+
+        After a wrong guess nothing is read: no bytes shorten the wait for the answer.
+        """
+        if self.state in (State.CLOSED, State.REFUSING):
             return
         self._buffer.feed(data)
         try:
@@ -144,21 +154,17 @@ class ServerConnection:
             self.close(Code.CLOSING, "the channel's numbers are spent", now_ns)
 
     def _read_frames(self, now_ns: int) -> None:
-        handlers = {
-            State.GREETED: (FrameType.HELLO, self._on_hello),
-            State.REPLIED: (FrameType.CONFIRM, self._on_confirm),
-        }
-        while self.state in handlers:
-            expected, handler = handlers[self.state]
-            frame = self._buffer.take_frame(expected)
+        while self.state in EXPECTED:
+            frame = self._buffer.take_frame(EXPECTED[self.state])
             if frame is None:
-                break
-            if frames.frame_type(frame) is FrameType.ERROR:
+                return
+            kind = frames.frame_type(frame)
+            if kind is FrameType.ERROR:
                 self._end(None, f"the client gave up with code {frames.parse_error(frame)}")
+            elif kind is FrameType.HELLO:
+                self._on_hello(frame, now_ns)
             else:
-                handler(frame, now_ns)
-        if self.unfinished:
-            self._buffer.check_held()
+                self._on_confirm(frame, now_ns)
 
     def _on_hello(self, frame: bytes, now_ns: int) -> None:
         if frames.parse_hello(frame).version != frames.VERSION:
@@ -232,13 +238,13 @@ class ServerConnection:
 
     def close(self, code: Code, detail: str, now_ns: int) -> None:
         """Says why and closes: by CLOSE once RUNNING, by ERROR before that."""
-        if self.state is State.CLOSED:
-            return
         if self.state is State.RUNNING:
             self.send(Close(code=code), now_ns)
-        else:
+        elif self.state is not State.CLOSED:
             self._out += frames.pack_error(code)
-        self._end(code, detail)
+        # Spent numbers may have ended it already, on the way to the last record.
+        if self.state is not State.CLOSED:
+            self._end(code, detail)
 
     def timeout_ns(self) -> int | None:
         """When `handle_timeout` wants to be called."""

@@ -1,0 +1,128 @@
+"""Blocks that have arrived and wait for their turn, and what became of the others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MISSING_REMEMBERED_MS = 2000
+"""A block that comes later than this after its turn counts as lost, not late."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Counters:
+    """What became of blocks since the stream began. Only grows.
+
+    received: came in time, first copies; late: came after their turn; lost: never
+    came; duplicate: further copies; reordered: came after a later one, in time;
+    concealed: turns for which there was no block.
+    """
+
+    received: int = 0
+    late: int = 0
+    lost: int = 0
+    duplicate: int = 0
+    reordered: int = 0
+    concealed: int = 0
+
+
+class Arrivals:
+    """A map from sequence number to block, with a turn that only moves forward.
+
+    next_seq: the first sequence number whose turn has not come; remember_blocks:
+    for how many blocks a missed turn is remembered.
+    """
+
+    def __init__(self, next_seq: int, remember_blocks: int, counters: Counters) -> None:
+        self.next_seq = next_seq
+        self.counters = counters
+        self._remember_blocks = remember_blocks
+        self._highest = next_seq - 1
+        self._waiting: dict[int, tuple[int, bytes]] = {}
+        self._missed: dict[int, None] = {}
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def highest(self) -> int:
+        """The highest sequence number that has come."""
+        return self._highest
+
+    def put(self, seq: int, time: int, payload: bytes) -> bool:
+        """Takes a block in; False when its turn is over or it is here already."""
+        if seq < self.next_seq:
+            if seq in self._missed:
+                del self._missed[seq]
+                self.counters.late += 1
+            else:
+                self.counters.duplicate += 1
+            return False
+        if seq in self._waiting:
+            self.counters.duplicate += 1
+            return False
+        if seq < self._highest:
+            self.counters.reordered += 1
+        self._highest = max(self._highest, seq)
+        self._waiting[seq] = (time, payload)
+        self.counters.received += 1
+        return True
+
+    def peek(self) -> tuple[int, bytes] | None:
+        """(time, payload) of the block whose turn it is, if it is here."""
+        return self._waiting.get(self.next_seq)
+
+    def peek_newest(self) -> tuple[int, bytes] | None:
+        """(time, payload) of the block with the highest number that waits."""
+        return self._waiting.get(self._highest)
+
+    def earliest(self) -> int | None:
+        """The lowest sequence number that waits."""
+        return min(self._waiting, default=None)
+
+    def time_of(self, seq: int) -> int:
+        """The time of a waiting block."""
+        return self._waiting[seq][0]
+
+    def take(self) -> None:
+        """The turn of `next_seq` is over, its block was used."""
+        del self._waiting[self.next_seq]
+        self.next_seq += 1
+
+    def miss(self) -> None:
+        """The turn of `next_seq` is over and its block was not here."""
+        self._missed[self.next_seq] = None
+        self.counters.concealed += 1
+        self.next_seq += 1
+        self._forget()
+
+    def skip_to(self, seq: int) -> None:
+        """Gives up every turn before `seq`, whether its block is here or not."""
+        while self.next_seq < seq:
+            if self._waiting.pop(self.next_seq, None) is None:
+                self.miss()
+            else:
+                self.counters.concealed += 1
+                self.next_seq += 1
+
+    def first_from(self, seq: int) -> int:
+        """The lowest waiting sequence number that is at least `seq`, else the highest."""
+        return min((s for s in self._waiting if s >= seq), default=self._highest)
+
+    def start_at(self, seq: int) -> None:
+        """Begins with `seq`: earlier turns never were."""
+        self._waiting = {s: block for s, block in self._waiting.items() if s >= seq}
+        self.next_seq = seq
+
+    def finish(self) -> None:
+        """Nothing more will come: what was missed is lost."""
+        self.counters.lost += len(self._missed)
+        self._missed.clear()
+
+    def _forget(self) -> None:
+        oldest = self.next_seq - self._remember_blocks
+        while self._missed:
+            first = next(iter(self._missed))
+            if first >= oldest:
+                return
+            del self._missed[first]
+            self.counters.lost += 1

@@ -1,0 +1,147 @@
+"""Opens the server's sockets: TCP and UDP on one port, IPv4 and IPv6."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import sys
+from dataclasses import dataclass
+
+from echowarp.errors import ConfigError
+
+BACKLOG = 128
+KERNEL_BUFFER_BYTES = 1 << 20
+"""A second of 48 kHz stereo is 240 kB with headers; the kernel counts its own
+bookkeeping too, and may grant less than it is asked for."""
+
+IP_PKTINFO = getattr(socket, "IP_PKTINFO", {"linux": 8, "darwin": 26}.get(sys.platform))
+HAS_PACKET_INFO = hasattr(socket.socket, "recvmsg") and IP_PKTINFO is not None
+"""Whether the kernel tells to which of our addresses a datagram came."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSockets:
+    """What the server listens on. All are non-blocking."""
+
+    tcp: tuple[socket.socket, ...]
+    udp: tuple[socket.socket, ...]
+    port: int
+
+    def close(self) -> None:
+        """Closes all of them."""
+        for opened in self.tcp + self.udp:
+            opened.close()
+
+
+def open_server_sockets(bind: str | None, port: int) -> ServerSockets:
+    """Binds TCP and UDP to one port.
+
+    bind: a local address or host name, None for all IPv4 and IPv6 addresses;
+    port: 1..65535, 0 for a free one (tests). Raises ConfigError when the port
+    is taken or the address is not ours.
+    """
+    opened: list[socket.socket] = []
+    try:
+        tcp = [_open(where, socket.SOCK_STREAM) for where in _places(bind, port, opened)]
+        opened += tcp
+        port = tcp[0].getsockname()[1]
+        udp = []
+        for listening in tcp:
+            host = listening.getsockname()[0]
+            for local in _udp_hosts(listening.family, host):
+                udp.append(_open((listening.family, (local, port)), socket.SOCK_DGRAM))
+                opened.append(udp[-1])
+    except OSError as error:
+        for each in opened:
+            each.close()
+        raise ConfigError(_bind_problem(error, bind, port)) from error
+    return ServerSockets(tcp=tuple(tcp), udp=tuple(udp), port=port)
+
+
+_Place = tuple[socket.AddressFamily, tuple[str, int]]
+
+
+def _places(bind: str | None, port: int, opened: list[socket.socket]) -> list[_Place]:
+    if bind is None:
+        places: list[_Place] = [(socket.AF_INET, ("0.0.0.0", port))]
+        if port and _has_ipv6():
+            places.append((socket.AF_INET6, ("::", port)))
+        return places
+    found = socket.getaddrinfo(bind, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, _, _, _, address = found[0]
+    return [(family, address)]  # type: ignore[list-item]
+
+
+def _has_ipv6() -> bool:
+    if not socket.has_ipv6:
+        return False
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+def _udp_hosts(family: int, host: str) -> list[str]:
+    """Where UDP is bound: one socket where the kernel tells the local address of a
+    datagram or there is only one, else one for each local address."""
+    if HAS_PACKET_INFO or host not in ("0.0.0.0", "::"):
+        return [host]
+    found = socket.getaddrinfo(socket.gethostname(), None, family, socket.SOCK_DGRAM)
+    loopback = "127.0.0.1" if family == socket.AF_INET else "::1"
+    return sorted({str(entry[4][0]) for entry in found} | {loopback})
+
+
+def _open(place: _Place, kind: socket.SocketKind) -> socket.socket:
+    family, address = place
+    made = socket.socket(family, kind)
+    try:
+        if family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if kind == socket.SOCK_STREAM:
+            if sys.platform != "win32":
+                # There it would let another program take the port over.
+                made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            made.bind(address)
+            made.listen(BACKLOG)
+        else:
+            grow_buffers(made)
+            _ask_packet_info(made)
+            made.bind(address)
+        made.setblocking(False)
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
+def grow_buffers(udp: socket.socket) -> None:
+    """Asks the kernel for room for a second of audio each way."""
+    for which in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+        udp.setsockopt(socket.SOL_SOCKET, which, KERNEL_BUFFER_BYTES)
+
+
+def _ask_packet_info(udp: socket.socket) -> None:
+    if not HAS_PACKET_INFO:
+        return
+    if udp.family == socket.AF_INET6:
+        udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+    else:
+        assert IP_PKTINFO is not None
+        udp.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
+
+
+def _bind_problem(error: OSError, bind: str | None, port: int) -> str:
+    if isinstance(error, socket.gaierror):
+        return f"--bind {bind}: this name has no address here"
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"port {port} is in use by another program: stop it, or choose another "
+            "port with --udp_port"
+        )
+    if error.errno == errno.EACCES:
+        return f"port {port} may not be used without privileges: choose one above 1023"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"--bind {bind}: this machine does not have that address"
+    return f"cannot listen on port {port}: {error.strerror or error}"

@@ -57,9 +57,7 @@ class Source(Protocol):
 class PulledSink(Protocol):
     """A sink with a clock of its own: a sound card."""
 
-    def start(
-        self, pull: Callable[[int], bytes], failed: Callable[[BaseException], None]
-    ) -> None:
+    def start(self, pull: Callable[[int], bytes], failed: Callable[[BaseException], None]) -> None:
         """Begins playback. `pull(frames)` is called on the device's thread and
         returns exactly that many frames; `failed` is called once if the device dies."""
 

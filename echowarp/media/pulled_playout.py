@@ -53,9 +53,7 @@ class PulledPlayout:
         self._format = fmt
         self._target_frames = fmt.ns_to_frames(target_ns)
         remembered = fmt.ns_to_frames(MISSING_REMEMBERED_MS * NS_PER_S // 1000)
-        self._arrivals = Arrivals(
-            first_seq, max(1, remembered // fmt.block_frames), self.counters
-        )
+        self._arrivals = Arrivals(first_seq, max(1, remembered // fmt.block_frames), self.counters)
         self._position = first_time
         self._ready = bytearray()
         self._last_frame = b""
@@ -125,7 +123,7 @@ class PulledPlayout:
         return self._run_dry()
 
     def _filled(self) -> bool:
-        if self.complete:
+        if self._end_seq is not None:
             return True
         return bool(len(self._arrivals)) and self._waiting_frames() >= self._target_frames
 
@@ -173,11 +171,13 @@ class PulledPlayout:
         return pcm
 
     def _run_dry(self) -> bytes:
-        if self._end_seq is not None and self._arrivals.next_seq >= self._end_seq:
-            self._to(State.FINISHED)
-        else:
+        if self._end_seq is None:
             self._to(State.FILLING)
             self.counters.concealed += 1
+        elif self._arrivals.next_seq < self._end_seq:
+            self._arrivals.miss()
+        else:
+            self._to(State.FINISHED)
         return self._fall_silent(self._format.block_frames)
 
     def _fall_silent(self, frames: int) -> bytes:

@@ -33,9 +33,7 @@ class PushedPlayout:
         self._format = fmt
         self._patience_frames = fmt.ns_to_frames(patience_ns)
         remembered = fmt.ns_to_frames(MISSING_REMEMBERED_MS * NS_PER_S // 1000)
-        self._arrivals = Arrivals(
-            first_seq, max(1, remembered // fmt.block_frames), self.counters
-        )
+        self._arrivals = Arrivals(first_seq, max(1, remembered // fmt.block_frames), self.counters)
         self._position = first_time
         self._last_frame = b""
         self._heard_ns = now_ns
@@ -72,10 +70,14 @@ class PushedPlayout:
         due_ns = self.timeout_ns()
         if due_ns is None or now_ns < due_ns:
             return
-        while len(self._arrivals):
-            yield from self._give_up()
+        yield from self.flush()
         if self._end_seq is not None:
             self._arrivals.skip_to(self._end_seq)
+
+    def flush(self) -> Iterator[bytes]:
+        """Gives up everything that is missing; yields all that waits."""
+        while len(self._arrivals):
+            yield from self._give_up()
 
     def finish(self) -> None:
         """Nothing more will come: settles the counters."""

@@ -18,6 +18,8 @@ LINGER_NS = NS_PER_S
 """How long a closed connection is still read: closing with unread data would
 reset it, and the peer would never see our last words."""
 MAX_LINGERING = 64
+STOP_GRACE_NS = NS_PER_S // 2
+"""How long goodbyes may take to be read when the server stops."""
 ACCEPT_PAUSE_NS = NS_PER_S // 5
 """After an accept that failed for want of file descriptors."""
 
@@ -79,7 +81,7 @@ class TcpServer:
         self._lingering: list[_Peer] = []
         self._last_number = 0
         self._accept_at_ns: int | None = None
-        self._running = True
+        self._stop_at_ns: int | None = None
 
     def post(self, action: Callable[[int], None]) -> None:
         """Has `action(now_ns)` called on this server's thread. From any thread."""
@@ -87,10 +89,11 @@ class TcpServer:
         self._waker.wake()
 
     def stop(self) -> None:
-        """Ends `run` after the current turn. From any thread."""
+        """Ends `run` when all that is closing has closed, at the latest after the
+        grace. From any thread."""
 
         def leave(now_ns: int) -> None:
-            self._running = False
+            self._stop_at_ns = now_ns + STOP_GRACE_NS
 
         self.post(leave)
 
@@ -99,13 +102,19 @@ class TcpServer:
         self._selector.register(self._waker.reader, selectors.EVENT_READ, None)
         self._listen(True)
         try:
-            while self._running:
+            while not self._stopped():
                 self._turn()
         finally:
             for peer in (*self._peers.values(), *self._lingering):
                 peer.sock.close()
             self._selector.close()
             self._waker.close()
+
+    def _stopped(self) -> bool:
+        if self._stop_at_ns is None:
+            return False
+        busy = bool(self._lingering) or any(peer.closing for peer in self._peers.values())
+        return not busy or time.monotonic_ns() >= self._stop_at_ns
 
     def _turn(self) -> None:
         for key, mask in self._selector.select(self._patience_s()):
@@ -124,7 +133,7 @@ class TcpServer:
             self._listen(True)
 
     def _patience_s(self) -> float | None:
-        due = [self._handler.timeout_ns(), self._accept_at_ns]
+        due = [self._handler.timeout_ns(), self._accept_at_ns, self._stop_at_ns]
         due += [peer.close_at_ns for peer in self._lingering]
         earliest = min((d for d in due if d is not None), default=None)
         return None if earliest is None else max(0, earliest - time.monotonic_ns()) / NS_PER_S

@@ -57,6 +57,8 @@ class UdpServer:
         self._tick = tick
         self._waker = Waker()
         self._running = True
+        self.sent_bytes = 0
+        """UDP payload that the kernel took."""
         self.unsent = 0
         """Datagrams that the kernel did not take: full buffers, no route."""
 
@@ -111,6 +113,8 @@ class UdpServer:
                 sock.sendmsg((datagram,), (way.local,), 0, way.address)
         except OSError:
             self.unsent += 1
+        else:
+            self.sent_bytes += len(datagram)
 
 
 def _answer_from(ancillary: list[tuple[int, int, bytes]]) -> tuple[int, int, bytes] | None:

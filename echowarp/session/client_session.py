@@ -188,9 +188,7 @@ class ClientSession:
             raise ProtocolError(f"audio suite {record.suite} is not known") from None
         assert self._exchange is not None
         self._to(State.RUNNING)
-        self._events.append(
-            Started(keys=self._exchange.keys(), suite=suite, user=record.user)
-        )
+        self._events.append(Started(keys=self._exchange.keys(), suite=suite, user=record.user))
 
     def receive_eof(self, now_ns: int) -> None:
         """TCP has ended."""

@@ -77,9 +77,7 @@ class DatagramGate(Generic[Way]):
         if session is not None:
             del self._guests[session]
 
-    def receive(
-        self, datagram: bytes, host: str, way: Way, now_ns: int
-    ) -> Opened[Way] | None:
+    def receive(self, datagram: bytes, host: str, way: Way, now_ns: int) -> Opened[Way] | None:
         """One datagram from `host` that can be answered by `way`.
 
         Returns what it opens or moves, if anything.

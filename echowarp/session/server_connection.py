@@ -193,6 +193,7 @@ class ServerConnection:
     def _on_confirm(self, frame: bytes, now_ns: int) -> None:
         if not self._exchange.confirmed(frame):
             self._to(State.REFUSING)
+            self._buffer = StreamBuffer()
             banned = self._admission.failed(self.host) if self._guarded else None
             self._refuse_ns = now_ns + REFUSAL_DELAY_NS
             self._events.append(Guessed(banned=banned))

@@ -15,6 +15,7 @@ from echowarp.wire.serial import unwrap
 NS_PER_S = 1_000_000_000
 MAX_AHEAD_NS = 2 * NS_PER_S
 MAX_BEHIND_NS = NS_PER_S
+JITTER_GAIN = 16
 PCM_CODEC = 0
 SAMPLE_BYTES = 2
 MAX_PAYLOAD_BYTES = 1187
@@ -73,10 +74,10 @@ class StreamTracker:
         self.first_seq = start.seq
         self.newest = start
         """The furthest block so far; at first, where the stream will go on."""
+        self.jitter_ns = 0.0
+        """Interarrival jitter as RFC 3550, section 6.4.1, smooths it, nanoseconds."""
 
-    def place(
-        self, seq: int, time: int, payload_bytes: int, now_ns: int
-    ) -> tuple[int, int] | None:
+    def place(self, seq: int, time: int, payload_bytes: int, now_ns: int) -> tuple[int, int] | None:
         """The unwrapped (seq, time) of a block, or None for one to drop: over 2 s
         ahead of where the stream can be by now, over 1 s behind, or no whole frames."""
         fmt, newest = self.format, self.newest
@@ -91,6 +92,10 @@ class StreamTracker:
         drift = abs(time - newest.time - ahead * fmt.block_frames)
         if drift > reach_ns * fmt.rate // NS_PER_S or seq < self.first_seq:
             return None
+        if ahead > 0:
+            spacing_ns = (time - newest.time) * NS_PER_S // fmt.rate
+            deviation_ns = abs(now_ns - newest.at_ns - spacing_ns)
+            self.jitter_ns += (deviation_ns - self.jitter_ns) / JITTER_GAIN
         if seq > newest.seq or newest.seq == self.first_seq:
             self.newest = Position(seq=seq, time=time, at_ns=now_ns)
         return seq, time

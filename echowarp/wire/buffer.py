@@ -13,10 +13,6 @@ RECORD_MIN_LEN = 17
 RECORD_MAX_LEN = 1040
 """`len` of a record: 1..1024 bytes of plaintext and a 16-byte tag."""
 
-MAX_HELD_BYTES = 2048
-"""More than this unread means that the peer talks out of turn. With one read of
-at most as much again, an unfinished connection holds under 4 KiB."""
-
 
 class StreamBuffer:
     """Bytes received and not yet understood."""
@@ -28,16 +24,12 @@ class StreamBuffer:
         """Adds what was received."""
         self._data += data
 
-    def check_held(self) -> None:
-        """Raises ProtocolError when more than MAX_HELD_BYTES wait to be taken."""
-        if len(self._data) > MAX_HELD_BYTES:
-            raise ProtocolError("more bytes than the handshake has room for")
-
     def take_frame(self, expected: FrameType) -> bytes | None:
         """The next handshake frame, whole, or None while it is incomplete.
 
         It is of the expected type or an ERROR. Raises ProtocolError as soon as
-        its length or its type is neither's.
+        its length or its type is neither's, so what waits here between two calls
+        is less than one frame.
         """
         data = self._data
         if len(data) < LEN_BYTES:

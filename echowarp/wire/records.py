@@ -193,7 +193,5 @@ def _parse(kind: int, data: bytes) -> Record | None:
     if kind == RecordType.END:
         stream, seq, reason = _END.unpack_from(data, 1)
         known = reason in EndReason._value2member_map_
-        return End(
-            stream=stream, seq=seq, reason=EndReason(reason) if known else EndReason.STOPPED
-        )
+        return End(stream=stream, seq=seq, reason=EndReason(reason) if known else EndReason.STOPPED)
     return None

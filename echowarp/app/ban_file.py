@@ -1,0 +1,79 @@
+"""The ban list's file: read leniently, replaced whole, never lost."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+
+from echowarp.session.address import IpNetwork, network_text
+from echowarp.session.bans import BanList, parse_ban_list
+
+log = logging.getLogger(__name__)
+
+SHOWN_LINES = 5
+
+
+def read_ban_file(path: str) -> BanList:
+    """The bans in the file; an empty list when there is no file or it cannot be read,
+    which is said."""
+    text = _text(path)
+    bans, bad_lines = parse_ban_list(text)
+    if bad_lines:
+        shown = ", ".join(map(str, bad_lines[:SHOWN_LINES]))
+        more = ", ..." if len(bad_lines) > SHOWN_LINES else ""
+        log.warning("%s: not an address, skipped: line %s%s", path, shown, more)
+    return bans
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        log.warning("%s: the ban list cannot be read: %s", path, error.strerror)
+        return ""
+
+
+def add_ban(path: str, network: IpNetwork) -> None:
+    """Adds a line to the file, everything else in it left as it stands.
+
+    The file is replaced whole, so a crash leaves the old or the new one. When
+    it cannot be written that is said, and the ban holds until the server ends.
+    """
+    try:
+        try:
+            with open(path, "rb") as file:
+                content = file.read()
+        except FileNotFoundError:
+            content = b""
+        if content and not content.endswith(b"\n"):
+            content += b"\n"
+        _replace(path, content + network_text(network).encode() + b"\n")
+    except OSError as error:
+        log.error(
+            "%s: the ban of %s could not be saved and ends with this server: %s",
+            path,
+            network_text(network),
+            error.strerror,
+        )
+
+
+def _replace(path: str, content: bytes) -> None:
+    target = os.path.realpath(path)
+    handle, temporary = tempfile.mkstemp(
+        prefix=os.path.basename(target) + ".", dir=os.path.dirname(target)
+    )
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        mode = os.stat(target).st_mode & 0o777 if os.path.exists(target) else 0o644
+        os.chmod(temporary, mode)
+        os.replace(temporary, target)
+    except BaseException:
+        os.unlink(temporary)
+        raise

@@ -1,0 +1,100 @@
+"""Makes the source and the sinks that the settings name."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from echowarp.config.settings import Settings
+from echowarp.device.card import CardSource, open_card_sink, open_card_source
+from echowarp.device.file_source import PipeSource, ToneSource, WavSource
+from echowarp.device.pipe_sink import NullSink, StdoutSink
+from echowarp.device.seams import PulledSink, PushedSink, Source
+from echowarp.device.wav_writer import WavSink, check_writable, next_name
+from echowarp.media.format import Format
+
+log = logging.getLogger(__name__)
+
+DEFAULT_RATE = 48_000
+DEFAULT_CHANNELS = 2
+DEFAULT_TONE_HZ = 440.0
+
+
+def open_source(settings: Settings) -> Source | None:
+    """The source of a server, opened; None for `none`.
+
+    Raises ConfigError for a file, DeviceError for a device.
+    """
+    source = settings.source
+    if source == "none":
+        return None
+    made = _make_source(settings, source)
+    wanted = int(made.format.rate * settings.block_ms / 1000)
+    if made.format.block_frames < wanted:
+        log.info(
+            "blocks are %d frames (%.1f ms): %.1f ms of %s would not fit a packet",
+            made.format.block_frames,
+            made.format.block_ns / 1e6,
+            settings.block_ms,
+            made.format,
+        )
+    return made
+
+
+def _make_source(settings: Settings, source: str) -> Source:
+    if source == "device":
+        return _card_source(settings)
+    if source.lower().endswith(".wav"):
+        return WavSource(source, block_ms=settings.block_ms, loop=settings.loop)
+    fmt = Format.for_blocks(
+        rate=settings.sample_rate or DEFAULT_RATE,
+        channels=settings.channels or DEFAULT_CHANNELS,
+        block_ms=settings.block_ms,
+    )
+    if source == "-":
+        return PipeSource(sys.stdin.buffer, format=fmt)
+    _, _, hz = source.partition(":")
+    return ToneSource(float(hz) if hz else DEFAULT_TONE_HZ, format=fmt)
+
+
+def _card_source(settings: Settings) -> CardSource:
+    return open_card_source(
+        device_id=settings.device_id,
+        name=settings.device,
+        loopback=not settings.is_input_audio_device,
+        rate=settings.sample_rate,
+        channels=settings.channels,
+        block_ms=settings.block_ms,
+        charset=settings.device_encoding_names,
+        repair=not settings.ignore_device_encoding_names,
+    )
+
+
+def check_sink(settings: Settings) -> None:
+    """Finds out before any connection whether the sink can be written. Raises ConfigError."""
+    if settings.sink.lower().endswith(".wav"):
+        check_writable(settings.sink, settings.overwrite)
+
+
+def open_pushed_sink(settings: Settings, fmt: Format, n: int) -> PushedSink:
+    """The sink for the n-th format that comes, from 1. Raises ConfigError."""
+    if settings.sink == "null":
+        return NullSink()
+    if settings.sink == "-":
+        if n > 1:
+            log.warning("the format on standard output is now %s", fmt)
+        return StdoutSink(sys.stdout.buffer)
+    path = settings.sink if n == 1 else next_name(settings.sink, n)
+    log.info("recording to %s", path)
+    return WavSink(path, fmt, overwrite=settings.overwrite)
+
+
+def open_pulled_sink(settings: Settings, fmt: Format) -> PulledSink:
+    """The sound card. Raises DeviceError."""
+    return open_card_sink(
+        device_id=settings.device_id,
+        name=settings.device,
+        format=fmt,
+        charset=settings.device_encoding_names,
+        repair=not settings.ignore_device_encoding_names,
+    )

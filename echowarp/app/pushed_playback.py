@@ -1,0 +1,208 @@
+"""Playback into files and pipes, from a thread of its own."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from echowarp.app.playback import (
+    METER_EVERY_BLOCKS,
+    Arrived,
+    Begin,
+    EndOfStream,
+    Listener,
+    Message,
+    Snapshot,
+    total,
+)
+from echowarp.device.seams import PushedSink
+from echowarp.media.arrivals import Counters
+from echowarp.media.fades import silence
+from echowarp.media.format import NS_PER_S, Format
+from echowarp.media.pcm import level_db
+from echowarp.media.pushed_playout import PushedPlayout
+from echowarp.session.inbox import Block
+
+
+class PushedPlayback:
+    """Feeds files and pipes from a thread of its own.
+
+    open_sink(format, n): makes the sink of the n-th format, from 1; patience_ns:
+    see PushedPlayout; limit_s: of media to write, None for all.
+    """
+
+    def __init__(
+        self,
+        open_sink: Callable[[Format, int], PushedSink],
+        *,
+        patience_ns: int,
+        limit_s: float | None,
+        listener: Listener,
+    ) -> None:
+        self.snapshot = Snapshot(counters=Counters())
+        self._open_sink = open_sink
+        self._patience_ns = patience_ns
+        self._limit_s = limit_s
+        self._listener = listener
+        self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._settled = Counters()
+        self._sink: PushedSink | None = None
+        self._sinks = 0
+        self._format: Format | None = None
+        self._playout: PushedPlayout | None = None
+        self._heard_ns: int | None = None
+        self._written_frames = 0
+        self._left_frames: int | None = None
+        self._blocks = 0
+        self._told = False
+        self._thread: threading.Thread | None = None
+
+    def begin(self, fmt: Format, *, continued: bool) -> None:
+        """A stream begins."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._guarded, name="playback", daemon=True)
+            self._thread.start()
+        self._messages.put(Begin(fmt, continued))
+
+    def arrived(self, block: Block, at_ns: int) -> None:
+        """A block came."""
+        self._messages.put(Arrived(block, at_ns))
+
+    def end(self, seq: int) -> None:
+        """The stream ends before that block."""
+        self._messages.put(EndOfStream(seq))
+
+    def close(self) -> None:
+        """Writes what has come, completes the file."""
+        if self._thread is not None:
+            self._messages.put(None)
+            self._thread.join()
+
+    def _guarded(self) -> None:
+        try:
+            self._run()
+        except BaseException as error:
+            self._listener.failed(error)
+        finally:
+            self._close_sink()
+
+    def _close_sink(self) -> None:
+        sink, self._sink = self._sink, None
+        if sink is None:
+            return
+        try:
+            sink.close()
+        except BaseException as error:
+            self._listener.failed(error)
+
+    def _run(self) -> None:
+        while True:
+            try:
+                message = self._messages.get(timeout=self._patience_s())
+            except queue.Empty:
+                self._on_timeout()
+                continue
+            if message is None:
+                self._settle()
+                return
+            if isinstance(message, Begin):
+                self._on_begin(message)
+            elif isinstance(message, Arrived):
+                self._on_arrived(message)
+            elif self._playout is not None:
+                self._playout.end(message.seq, time.monotonic_ns())
+            else:
+                self._tell_finished()
+            self._after()
+
+    def _patience_s(self) -> float | None:
+        due_ns = None if self._playout is None else self._playout.timeout_ns()
+        return None if due_ns is None else max(0, due_ns - time.monotonic_ns()) / NS_PER_S
+
+    def _on_timeout(self) -> None:
+        if self._playout is not None:
+            self._write(self._playout.handle_timeout(time.monotonic_ns()))
+            self._after()
+
+    def _on_begin(self, begin: Begin) -> None:
+        self._told = False
+        if begin.continued and self._playout is not None and not self._playout.finished:
+            return
+        self._settle()
+        if begin.format != self._format:
+            self._close_sink()
+            self._heard_ns = None
+            if self._limit_s is not None and self._format is not None:
+                self._limit_s -= self._written_frames / self._format.rate
+            self._format = begin.format
+            self._written_frames = 0
+            if self._limit_s is not None:
+                self._left_frames = round(self._limit_s * begin.format.rate)
+            self._sinks += 1
+            self._sink = self._open_sink(begin.format, self._sinks)
+
+    def _on_arrived(self, message: Arrived) -> None:
+        fmt, block = self._format, message.block
+        assert fmt is not None
+        if self._playout is None:
+            behind = (block.seq - block.first_seq) * fmt.block_frames
+            self._fill_outage(fmt, message.at_ns)
+            self._playout = PushedPlayout(
+                fmt,
+                first_seq=block.first_seq,
+                first_time=block.time - behind,
+                patience_ns=self._patience_ns,
+                now_ns=message.at_ns,
+            )
+        self._heard_ns = message.at_ns
+        self._write(self._playout.put(block.seq, block.time, block.payload, message.at_ns))
+        self._blocks += 1
+
+    def _fill_outage(self, fmt: Format, now_ns: int) -> None:
+        """Between two streams a recording holds silence for the wall time missed."""
+        if self._heard_ns is not None:
+            missed_ns = now_ns - self._heard_ns - fmt.block_ns
+            self._write(silence(max(0, fmt.ns_to_frames(missed_ns)), fmt))
+
+    def _settle(self) -> None:
+        """The running stream is over: writes what waits, adds its counters up."""
+        playout, self._playout = self._playout, None
+        if playout is not None:
+            self._write(playout.flush())
+            playout.finish()
+            self._settled = total(self._settled, playout.counters)
+
+    def _write(self, pieces: Iterable[bytes]) -> None:
+        for pcm in pieces:
+            assert self._format is not None and self._sink is not None
+            frame_bytes = self._format.frame_bytes
+            if self._left_frames is not None:
+                pcm = pcm[: self._left_frames * frame_bytes]
+                self._left_frames -= len(pcm) // frame_bytes
+            if pcm:
+                self._sink.write(pcm)
+                self._written_frames += len(pcm) // frame_bytes
+                if self._blocks % METER_EVERY_BLOCKS == 0:
+                    self.snapshot = replace(self.snapshot, level_db=level_db(pcm))
+        if self._left_frames == 0:
+            self._listener.enough()
+
+    def _after(self) -> None:
+        running = None if self._playout is None else self._playout.counters
+        self.snapshot = replace(
+            self.snapshot,
+            format=self._format,
+            counters=total(self._settled, running),
+            played_frames=self._written_frames,
+        )
+        if self._playout is not None and self._playout.finished:
+            self._tell_finished()
+
+    def _tell_finished(self) -> None:
+        if not self._told:
+            self._told = True
+            self._listener.completed()
+            self._listener.played_out()

@@ -1,0 +1,149 @@
+"""One run of a server, from settings to summary."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Mapping
+from types import FrameType
+from typing import Any
+
+from echowarp.app.ends import open_source
+from echowarp.app.server import ServerApp
+from echowarp.app.stats import StatsWriter, stream_fields
+from echowarp.app.supervisor import Supervisor
+from echowarp.app.watch import RateMeter, Watch, catch_signals
+from echowarp.config.settings import Settings
+from echowarp.crypto.password import encode_password
+from echowarp.net.sockets import open_server_sockets
+from echowarp.ui.status import View
+from echowarp.ui.terminal import Terminal
+
+log = logging.getLogger(__name__)
+
+NO_PASSWORD = (
+    "no password: anyone who can reach this port can listen, and an active attacker "
+    "can impersonate either side; set --password"
+)
+ONLY_LISTENERS = "without a password, --ssl stops listeners on the path only"
+ONE_WORKER = "--workers is accepted and is 1 for now: one process serves all listeners"
+
+
+def run_server(settings: Settings, terminal: Terminal) -> None:
+    """Serves until finished or stopped. Raises EchoWarpError."""
+    prs = encode_password(settings.password)
+    sockets = open_server_sockets(settings.bind, settings.udp_port)
+    try:
+        stats = None
+        source = open_source(settings)
+        try:
+            if settings.stats is not None:
+                stats = StatsWriter(settings.stats, overwrite=settings.overwrite)
+        except BaseException:
+            if source is not None:
+                source.stop()
+            raise
+    except BaseException:
+        sockets.close()
+        raise
+    _say_warnings(settings)
+    supervisor = Supervisor()
+    catch_signals(supervisor)
+    app = ServerApp(settings, prs, source, sockets, supervisor)
+    shown = _Shown(app)
+    reread = _on_hangup()
+    log.info(
+        "listening on port %d (TCP and UDP); %s",
+        sockets.port,
+        "no source" if app.format is None else f"streaming {settings.source}: {app.format}",
+    )
+    watch = Watch(shown, supervisor, terminal, stats)
+    app.start()
+    try:
+        watch.until_stopped(lambda: app.reread_bans() if reread() else None)
+    finally:
+        app.stop()
+        watch.close()
+    supervisor.raise_error()
+    shown.summarise()
+
+
+def _say_warnings(settings: Settings) -> None:
+    if settings.password is None:
+        log.warning(NO_PASSWORD)
+        if settings.is_ssl:
+            log.warning(ONLY_LISTENERS)
+    if settings.workers > 1:
+        log.info(ONE_WORKER)
+
+
+def _on_hangup() -> Any:
+    """SIGHUP, where it exists, asks for the ban list to be read again. Returns a
+    function that tells, once, whether it was asked for."""
+    asked: list[bool] = []
+
+    def caught(number: int, frame: FrameType | None) -> None:
+        asked.append(True)
+
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, caught)
+    return lambda: bool(asked) and asked.pop()
+
+
+class _Shown:
+    """What the terminal and the statistics show of a server."""
+
+    def __init__(self, app: ServerApp) -> None:
+        self._app = app
+        self._bytes = RateMeter()
+
+    @property
+    def _state(self) -> str:
+        report = self._app.report
+        if report is None:
+            return "relaying"
+        return "streaming" if report.listeners else "waiting"
+
+    def _bits_per_s(self, now_ns: int) -> float:
+        return self._bytes.per_second(self._app.udp.sent_bytes, now_ns) * 8
+
+    def view(self, now_ns: int) -> View:
+        """The live line's contents."""
+        report, sessions = self._app.report, self._app.sessions
+        fmt = self._app.format
+        return View(
+            state=self._state,
+            peers="1 listener" if sessions == 1 else f"{sessions} listeners",
+            sound="" if fmt is None else str(fmt),
+            level_db=None if report is None else report.level_db,
+            delay_ms=None,
+            loss_percent=None,
+            bits_per_s=self._bits_per_s(now_ns),
+        )
+
+    def stats(self, now_ns: int) -> Mapping[str, Any]:
+        """The fields of one line of statistics."""
+        report, fmt, streams = self._app.report, self._app.format, []
+        if report is not None and fmt is not None:
+            streams.append(
+                stream_fields(
+                    rate=fmt.rate,
+                    channels=fmt.channels,
+                    suite=self._app.suite.label,
+                    sent=report.datagrams,
+                    bitrate=round(self._bits_per_s(now_ns)),
+                    level_db=round(report.level_db, 1),
+                )
+            )
+        return {
+            "role": "server",
+            "state": self._state,
+            "peers": self._app.sessions,
+            "streams": streams,
+        }
+
+    def summarise(self) -> None:
+        """Says what was done."""
+        report, unsent = self._app.report, self._app.udp.unsent
+        if report is not None:
+            log.info("done: %d blocks sent, %d not taken by the network", report.datagrams, unsent)

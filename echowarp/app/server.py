@@ -1,0 +1,240 @@
+"""The server: wires sockets, sessions and the audio engine together."""
+
+from __future__ import annotations
+
+import logging
+import os
+from queue import SimpleQueue
+
+from echowarp.app.ban_file import add_ban, read_ban_file
+from echowarp.app.engine import Engine, Join, Leave, Open, Pause, Quit, Report
+from echowarp.app.supervisor import Supervisor
+from echowarp.config.settings import Settings
+from echowarp.crypto.schedule import SessionKeys
+from echowarp.crypto.suite import Suite, cipher_for_audio
+from echowarp.device.seams import Source
+from echowarp.media.format import Format
+from echowarp.net.sockets import ServerSockets
+from echowarp.net.tcp_server import TcpServer
+from echowarp.net.udp_server import UdpServer, Way
+from echowarp.session.admission import Admission
+from echowarp.session.bans import BanList
+from echowarp.session.datagrams import DatagramSender
+from echowarp.session.gate import DatagramGate
+from echowarp.session.server import Joined, Left, Server, ServerEvent, TurnedAway, WrongPassword
+from echowarp.wire.codes import Code
+from echowarp.wire.records import Anchor, End, Stream
+
+log = logging.getLogger(__name__)
+
+COUNTER_BYTES = 4
+"""The stream's first sequence number and time are random 32-bit numbers."""
+
+
+class ServerApp:
+    """Runs one server.
+
+    prs: the encoded password; source: None for a server without one. Three
+    threads: control (TCP), udp (receives), engine (sends).
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        prs: bytes,
+        source: Source | None,
+        sockets: ServerSockets,
+        supervisor: Supervisor,
+    ) -> None:
+        self._settings = settings
+        self._supervisor = supervisor
+        self._sockets = sockets
+        self.suite = _suite(settings)
+        self._gate: DatagramGate[Way] = DatagramGate()
+        self._guests: SimpleQueue[tuple[int, str, SessionKeys | None]] = SimpleQueue()
+        self._guarded = bool(prs)
+        self._finishing = False
+        self.server = Server(
+            prs=prs,
+            suite=self.suite,
+            max_clients=settings.max_clients,
+            admission=self._admission(),
+            random_bytes=os.urandom,
+            streams=self._streams,
+        )
+        self.tcp = TcpServer(
+            sockets.tcp,
+            self.server,
+            read_bytes=min(settings.socket_buffer_size, MAX_CONTROL_READ_BYTES),
+            on_progress=self._on_progress,
+        )
+        self.udp = UdpServer(
+            sockets.udp,
+            read_bytes=settings.socket_buffer_size,
+            deliver=self._on_datagram,
+            tick=self._on_tick,
+        )
+        self.engine = None if source is None else self._make_engine(source)
+
+    def _make_engine(self, source: Source) -> Engine:
+        return Engine(
+            source,
+            self.udp,
+            first_seq=int.from_bytes(os.urandom(COUNTER_BYTES), "big"),
+            first_time=int.from_bytes(os.urandom(COUNTER_BYTES), "big"),
+            duration_s=self._settings.duration,
+            anchored=self._on_anchor,
+            exhausted=self._on_exhausted,
+            finished=self._on_finished,
+        )
+
+    @property
+    def sessions(self) -> int:
+        """How many listeners are connected."""
+        return self.server.sessions
+
+    @property
+    def report(self) -> Report | None:
+        """What the engine does, None without a source."""
+        return None if self.engine is None else self.engine.report
+
+    @property
+    def format(self) -> Format | None:
+        """The stream's format, None without a source."""
+        return None if self.engine is None else self.engine.format
+
+    def start(self) -> None:
+        """Starts the threads."""
+        self._supervisor.spawn("control", self.tcp.run)
+        self._supervisor.spawn("udp", self.udp.run)
+        if self.engine is not None:
+            self._supervisor.spawn("engine", self.engine.run)
+
+    def reread_bans(self) -> None:
+        """Reads the ban list's file again. From any thread."""
+        admission = self._admission()
+        self.tcp.post(lambda now_ns: self.server.replace_admission(admission))
+        log.info("ban list read again: %d entries", len(admission.bans))
+
+    def stop(self) -> None:
+        """Says goodbye and ends the threads."""
+        self.tcp.post(lambda now_ns: self.server.close_all(Code.CLOSING, now_ns))
+        self.tcp.stop()
+        if self.engine is not None:
+            self.engine.post(Quit())
+        self.udp.stop()
+        self._supervisor.join()
+        self._sockets.close()
+
+    def _admission(self) -> Admission:
+        limit = self._settings.reconnect_attempt or None
+        bans = BanList()
+        if self._guarded and limit is not None:
+            bans = read_ban_file(self._settings.ban_list)
+        return Admission(limit=limit, bans=bans)
+
+    def _streams(self) -> list[Stream]:
+        return [] if self.engine is None else [self.engine.stream()]
+
+    # On the control thread.
+
+    def _on_progress(self, now_ns: int) -> None:
+        for event in self.server.events():
+            self._on_event(event)
+        if self._finishing and self.server.idle:
+            self._supervisor.stop()
+
+    def _on_event(self, event: ServerEvent) -> None:
+        if isinstance(event, Joined):
+            log.info("%s joined (listener %d)", event.host, event.user)
+            # The gate must know the session before the client hears of it.
+            self._guests.put((event.connection, event.host, event.keys))
+            if self.engine is not None:
+                sender = DatagramSender(
+                    cipher=cipher_for_audio(self.suite, event.keys), session=event.keys.session
+                )
+                self.engine.post(Join(event.connection, sender))
+        elif isinstance(event, Left):
+            log.info("%s left: %s", event.host, event.detail)
+            self._guests.put((event.connection, event.host, None))
+            if self.engine is not None:
+                self.engine.post(Leave(event.connection))
+        elif isinstance(event, WrongPassword):
+            self._on_wrong_password(event)
+        else:
+            _log_turned_away(event)
+
+    def _on_wrong_password(self, event: WrongPassword) -> None:
+        log.warning("%s gave a wrong password", event.host)
+        if event.banned is not None:
+            path = self._settings.ban_list
+            log.warning("%s is banned now; edit %s to lift that", event.host, path)
+            add_ban(path, event.banned)
+
+    # On the engine's thread.
+
+    def _on_anchor(self, anchor: Anchor) -> None:
+        self.tcp.post(lambda now_ns: self.server.anchor(anchor, now_ns))
+
+    def _on_exhausted(self, connection: int) -> None:
+        detail = "its packet numbers are spent"
+        self.tcp.post(
+            lambda now_ns: self.server.close_session(connection, Code.CLOSING, detail, now_ns)
+        )
+
+    def _on_finished(self, end: End, error: BaseException | None) -> None:
+        if error is not None:
+            self._supervisor.fail(error)
+            return
+
+        def finish(now_ns: int) -> None:
+            self._finishing = True
+            self.server.finish(end, now_ns)
+
+        log.info("the source has ended; saying goodbye to %d listeners", self.sessions)
+        self.tcp.post(finish)
+
+    # On the UDP thread.
+
+    def _on_datagram(self, datagram: bytes, host: str, way: Way, now_ns: int) -> None:
+        self._update_guests()
+        opened = self._gate.receive(datagram, host, way, now_ns)
+        if opened is None:
+            return
+        if self.engine is not None:
+            self.engine.post(Open(opened.connection, way))
+        connection, number = opened.connection, opened.number
+        self.tcp.post(lambda now_ns: self.server.udp_heard(connection, number, way.port, now_ns))
+
+    def _update_guests(self) -> None:
+        while not self._guests.empty():
+            connection, host, keys = self._guests.get()
+            if keys is None:
+                self._gate.dismiss(connection)
+            else:
+                self._gate.admit(connection, host, keys)
+
+    def _on_tick(self, now_ns: int) -> None:
+        self._update_guests()
+        for paused in self._gate.silent(now_ns):
+            log.info("a listener is not heard by UDP any more; its stream pauses")
+            if self.engine is not None:
+                self.engine.post(Pause(paused.connection))
+
+
+MAX_CONTROL_READ_BYTES = 2048
+"""With as much again in the buffer, an unfinished connection holds under 4 KiB."""
+
+
+def _suite(settings: Settings) -> Suite:
+    if settings.is_ssl:
+        return Suite.ENCRYPTED
+    return Suite.INTEGRITY if settings.is_integrity_control else Suite.NONE
+
+
+def _log_turned_away(event: TurnedAway) -> None:
+    if event.code in (Code.BANNED, Code.FULL):
+        why = "it is banned" if event.code is Code.BANNED else "the server is full"
+        log.info("%s was turned away: %s", event.host, why)
+    else:
+        log.debug("%s: no session: %s (%s)", event.host, event.detail, event.code)

@@ -1,0 +1,101 @@
+"""The main thread while a server or a client runs: live line, statistics, signals."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from types import FrameType
+from typing import Any, Protocol
+
+from echowarp.app.stats import StatsWriter
+from echowarp.app.supervisor import Supervisor
+from echowarp.media.format import NS_PER_S
+from echowarp.ui.status import View, render
+from echowarp.ui.terminal import Terminal
+
+LIVE_EVERY_S = 0.1
+STATS_EVERY_NS = NS_PER_S
+RATE_WINDOW_NS = 2 * NS_PER_S
+"""Bit rates and losses that are shown are those of the last two seconds."""
+
+
+class Watched(Protocol):
+    """What is shown of a server or a client."""
+
+    def view(self, now_ns: int) -> View:
+        """The live line's contents."""
+
+    def stats(self, now_ns: int) -> Mapping[str, Any]:
+        """The fields of a line of statistics but for the time."""
+
+
+class RateMeter:
+    """How fast a counter has grown lately."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[int, int]] = deque()
+
+    def per_second(self, count: int, now_ns: int) -> float:
+        """Notes `count` and returns its growth a second over the last two seconds."""
+        self._seen.append((now_ns, count))
+        while now_ns - self._seen[0][0] > RATE_WINDOW_NS:
+            self._seen.popleft()
+        then_ns, before = self._seen[0]
+        elapsed_ns = now_ns - then_ns
+        return (count - before) * NS_PER_S / elapsed_ns if elapsed_ns else 0.0
+
+
+def catch_signals(supervisor: Supervisor) -> None:
+    """SIGINT and SIGTERM end the run; a second one ends the process at once."""
+
+    def caught(number: int, frame: FrameType | None) -> None:
+        if supervisor.stopping:
+            os._exit(1)
+        supervisor.stop()
+
+    signal.signal(signal.SIGINT, caught)
+    signal.signal(signal.SIGTERM, caught)
+
+
+class Watch:
+    """Draws the live line ten times a second and writes statistics once a second."""
+
+    def __init__(
+        self,
+        watched: Watched,
+        supervisor: Supervisor,
+        terminal: Terminal,
+        stats: StatsWriter | None,
+    ) -> None:
+        self._watched = watched
+        self._supervisor = supervisor
+        self._terminal = terminal
+        self._stats = stats
+        self._begun_ns = self._stats_due_ns = time.monotonic_ns()
+
+    def until_stopped(self, on_turn: Callable[[], None] = lambda: None) -> None:
+        """Returns when the run is to end. on_turn: called ten times a second."""
+        while not self._supervisor.wait(LIVE_EVERY_S):
+            now_ns = time.monotonic_ns()
+            on_turn()
+            if self._terminal.live:
+                view = self._watched.view(now_ns)
+                self._terminal.show(render(view, unicode=self._terminal.unicode))
+            if now_ns >= self._stats_due_ns:
+                self._stats_due_ns += STATS_EVERY_NS
+                self._write(now_ns)
+        self._terminal.clear()
+
+    def close(self) -> None:
+        """Writes the final counters, when all threads have ended."""
+        if self._stats is not None:
+            self._write(time.monotonic_ns())
+            self._stats.close()
+
+    def _write(self, now_ns: int) -> None:
+        if self._stats is not None:
+            seconds = round((now_ns - self._begun_ns) / NS_PER_S, 3)
+            self._stats.write({"time": seconds, **self._watched.stats(now_ns)})

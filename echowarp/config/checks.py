@@ -1,0 +1,63 @@
+"""What options may not do together, for all three readers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from echowarp.config.option import Option, Role
+from echowarp.config.options import BY_KEY
+from echowarp.config.settings import Settings
+from echowarp.errors import ConfigError
+
+EXCLUSIVE = (("device_id", "device"), ("verbose", "quiet"))
+DEVICE_SOURCE_ONLY = ("is_input_audio_device", "device_id", "device")
+
+
+def by_key(option: Option) -> str:
+    """How a config file calls an option."""
+    return option.key or option.name
+
+
+def check(settings: Settings, called: Callable[[Option], str] = by_key) -> tuple[str, ...]:
+    """Checks settings whose values are each good by themselves.
+
+    `called` gives the name by which the user knows an option. Returns notices,
+    a line each, of what was given and has no effect. Raises ConfigError for what
+    cannot be.
+    """
+
+    def name(key: str) -> str:
+        return called(BY_KEY[key])
+
+    for one, other in EXCLUSIVE:
+        if _is_given(settings, one) and _is_given(settings, other):
+            raise ConfigError(f"{name(one)} and {name(other)} exclude each other: give one of them")
+    if not settings.is_server and settings.server_address is None:
+        raise ConfigError(f"{name('server_address')} is missing: a client needs its server's")
+    if settings.source == "-" and settings.password_file == "-":
+        raise ConfigError(
+            f"{name('source')} and {name('password_file')} both want standard input: "
+            "give the password in another way"
+        )
+    return tuple(_notices(settings, name))
+
+
+def _notices(settings: Settings, name: Callable[[str], str]) -> Iterator[str]:
+    mode, other = (Role.SERVER, Role.CLIENT) if settings.is_server else (Role.CLIENT, Role.SERVER)
+    idle = [key for key in BY_KEY if BY_KEY[key].role is other and _is_given(settings, key)]
+    if idle:
+        names = ", ".join(map(name, idle))
+        yield f"no effect in {mode.value} mode: {names}"
+    if settings.password is not None and settings.password_file is not None:
+        yield f"no effect beside {name('password')}: {name('password_file')}"
+    if settings.is_server:
+        idle = [key for key in DEVICE_SOURCE_ONLY if _is_given(settings, key)]
+        if settings.source != "device" and idle:
+            names = ", ".join(map(name, idle))
+            yield f"no effect with {name('source')} {settings.source}: {names}"
+        if settings.loop and not settings.source.lower().endswith(".wav"):
+            yield f"no effect unless {name('source')} is a WAV file: {name('loop')}"
+
+
+def _is_given(settings: Settings, key: str) -> bool:
+    return bool(getattr(settings, key) != BY_KEY[key].default)

@@ -1,0 +1,49 @@
+"""The text of --help, written from the table."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+
+from echowarp.config.option import Option, Role
+from echowarp.config.options import OPTIONS
+
+WIDTH = 80
+TEXT_COLUMN = 30
+
+INTRODUCTION = """\
+usage: echowarp [OPTION]...
+
+Sends sound from one machine, the server, to others, its clients.
+Without any option it asks what it needs to know.
+"""
+
+EXIT_STATUSES = """\
+Exit status: 0 done or stopped, 1 unexpected failure, 2 usage or configuration,
+3 refused by the server, 4 could not connect or gave up, 5 audio device.
+"""
+
+
+def help_text() -> str:
+    """The whole text, at most 80 columns wide."""
+    return "\n".join((INTRODUCTION, *(_group(role) for role in Role), EXIT_STATUSES))
+
+
+def _group(role: Role) -> str:
+    lines = [line for option in OPTIONS if option.role is role for line in _lines(option)]
+    return "\n".join((f"{role.value.capitalize()}:", *lines, ""))
+
+
+def _lines(option: Option) -> Iterator[str]:
+    indent = "  " if len(option.flags) > 1 else "      "
+    left = f"{indent}{', '.join(option.flags)} {option.metavar}".rstrip()
+    text = option.meaning
+    if option.default_text:
+        text += f" [{option.default_text}]"
+    if len(left) > TEXT_COLUMN - 2:
+        yield left
+        left = ""
+    margin = " " * TEXT_COLUMN
+    yield from textwrap.wrap(
+        text, WIDTH - 1, initial_indent=left.ljust(TEXT_COLUMN), subsequent_indent=margin
+    )

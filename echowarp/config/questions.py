@@ -1,0 +1,97 @@
+"""What the prompts ask, in order. How, in words, stands with each option of the table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from echowarp.config.option import Option, Role
+from echowarp.config.options import BY_KEY
+from echowarp.config.settings import Settings
+
+YES_OR_NO = {"y": "True", "yes": "True", "n": "False", "no": "False"}
+"""Answers to the question of a flag, and the texts that its parser reads."""
+
+SAVE_QUESTION = "Save these answers to a config file"
+SAVE_NAME_QUESTION = "Name of the config file"
+SAVE_NAME = "echowarp.conf"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """One of the answers that a question lists.
+
+    value: the text that the option's parser reads, or None where it is the name of a
+    WAV file, which `file_question` then asks for, with the default `file_name`.
+    """
+
+    label: str
+    value: str | None = None
+    file_question: str = ""
+    file_name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """One question about one option.
+
+    choices: the answers to choose from, () where any text is parsed; lists_devices:
+    the machine's audio devices come before the choices; is_required: there is no
+    default; is_hidden: the answer is not shown.
+    """
+
+    key: str
+    choices: tuple[Choice, ...] = ()
+    lists_devices: bool = False
+    is_required: bool = False
+    is_hidden: bool = False
+
+    @property
+    def option(self) -> Option:
+        """The option that it is about."""
+        return BY_KEY[self.key]
+
+    def concerns(self, settings: Settings) -> bool:
+        """Whether it has a meaning in the role that was chosen."""
+        idle = Role.CLIENT if settings.is_server else Role.SERVER
+        return self.option.role is not idle
+
+
+QUESTIONS: tuple[Question, ...] = (
+    Question(
+        key="is_server",
+        choices=(
+            Choice(label="send its sound (server)", value="True"),
+            Choice(label="receive sound and play it (client)", value="False"),
+        ),
+    ),
+    Question(
+        key="is_input_audio_device",
+        choices=(
+            Choice(label="a microphone or another input", value="True"),
+            Choice(label="what the speakers play", value="False"),
+        ),
+    ),
+    Question(
+        key="source",
+        lists_devices=True,
+        choices=(
+            Choice(label="a test tone", value="tone"),
+            Choice(label="a WAV file", file_question="WAV file to send"),
+            Choice(label="nothing", value="none"),
+        ),
+    ),
+    Question(
+        key="sink",
+        lists_devices=True,
+        choices=(
+            Choice(label="a WAV file", file_question="WAV file to write", file_name="echowarp.wav"),
+            Choice(label="nowhere", value="null"),
+        ),
+    ),
+    Question(key="server_address", is_required=True),
+    Question(key="udp_port"),
+    Question(key="password", is_hidden=True),
+    Question(key="is_ssl"),
+    Question(key="is_integrity_control"),
+    Question(key="reconnect_attempt"),
+)

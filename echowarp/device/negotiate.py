@@ -1,0 +1,173 @@
+"""Opens a PortAudio stream in a format that the device takes, or says which it would."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from echowarp.device.catalogue import DeviceInfo
+from echowarp.device.portaudio import PA_DEVICE_UNAVAILABLE, PA_INT16, quiet_stderr
+from echowarp.errors import DeviceError
+from echowarp.media.format import MAX_CHANNELS, Format
+
+DEFAULT_RATE, DEFAULT_CHANNELS = 48_000, 2
+"""What is asked for first. Never a device's own maximum: 32 channels at 44,100 Hz is
+what an ALSA device in front of a sound server claims, whatever is behind it."""
+
+_COMMON_RATES = (48_000, 44_100, 96_000, 32_000, 16_000, 8_000)
+_MOST_NAMED = 3
+
+Callback = Callable[[bytes | None, int, Any, int], tuple[bytes | None, int]]
+
+
+def open_input(
+    pa: Any,
+    info: DeviceInfo,
+    callback: Callback,
+    *,
+    rate: int | None,
+    channels: int | None,
+    block_ms: float,
+) -> tuple[Any, Format]:
+    """Opens, without starting it, a capture stream; returns it and its format.
+
+    rate, channels: what the user insists on, None where any will do: then 48,000 Hz
+    stereo, fewer channels, the device's default rate are tried in this order. Raises
+    DeviceError that names what the device would take.
+    """
+    rates = [rate] if rate is not None else [DEFAULT_RATE, info.default_rate]
+    counts = [channels] if channels is not None else [DEFAULT_CHANNELS, 1]
+    refusal: Exception | None = None
+    for candidate in _formats(rates, counts, block_ms):
+        stream, refusal = _attempt(pa, info, candidate, callback)
+        if refusal is None:
+            return stream, candidate
+        if _is_busy(refusal):
+            break
+    wanted = " or ".join(f"{each}" for each in _formats(rates[:1], counts[:1], block_ms))
+    raise _refused(pa, info, wanted, refusal, is_input=True, advice="ask for that with ")
+
+
+def open_output(pa: Any, info: DeviceInfo, format: Format, callback: Callback) -> Any:
+    """Opens, without starting it, a playback stream in exactly this format.
+
+    Raises DeviceError that names what the device would take.
+    """
+    try:
+        return _open(pa, info, format, callback, is_input=False)
+    except (OSError, ValueError) as error:
+        raise _refused(
+            pa,
+            info,
+            str(format),
+            error,
+            is_input=False,
+            advice="choose another with --device, or start the server with ",
+        ) from error
+
+
+def _formats(rates: Sequence[int], counts: Sequence[int], block_ms: float) -> Iterator[Format]:
+    for rate in dict.fromkeys(rates):
+        for count in counts:
+            # A device's default rate may be one that no stream can have.
+            with contextlib.suppress(ValueError):
+                yield Format.for_blocks(rate=rate, channels=count, block_ms=block_ms)
+
+
+def _attempt(
+    pa: Any, info: DeviceInfo, format: Format, callback: Callback
+) -> tuple[Any, Exception | None]:
+    try:
+        return _open(pa, info, format, callback, is_input=True), None
+    except (OSError, ValueError) as error:
+        return None, error
+
+
+def _open(pa: Any, info: DeviceInfo, format: Format, callback: Callback, *, is_input: bool) -> Any:
+    direction = "input" if is_input else "output"
+    with _pulse_source(info.pulse_source), quiet_stderr():
+        return pa.open(
+            rate=format.rate,
+            channels=format.channels,
+            format=PA_INT16,
+            frames_per_buffer=format.block_frames,
+            stream_callback=callback,
+            start=False,
+            **{direction: True, f"{direction}_device_index": info.index},
+        )
+
+
+@contextlib.contextmanager
+def _pulse_source(name: str | None) -> Iterator[None]:
+    """Has the PulseAudio library, which looks while a stream opens, connect to `name`."""
+    if name is None:
+        yield
+        return
+    before = os.environ.get("PULSE_SOURCE")
+    os.environ["PULSE_SOURCE"] = name
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PULSE_SOURCE"]
+        else:
+            os.environ["PULSE_SOURCE"] = before
+
+
+def _is_busy(error: Exception) -> bool:
+    return PA_DEVICE_UNAVAILABLE in error.args
+
+
+def _refused(
+    pa: Any,
+    info: DeviceInfo,
+    wanted: str,
+    error: Exception | None,
+    *,
+    is_input: bool,
+    advice: str,
+) -> DeviceError:
+    if error is not None and _is_busy(error):
+        return DeviceError(
+            f"device {info} is busy: close the program that uses it, or choose another"
+        )
+    taken = list(_taken(pa, info, is_input=is_input))
+    if not taken:
+        reason = error.args[-1] if error is not None and error.args else "no format fits"
+        return DeviceError(
+            f"device {info} does not open ({reason}): it may be in use by another program,"
+            " unplugged or forbidden; --list_devices shows the others"
+        )
+    takes = "; ".join(f"{rate} Hz, {count} channels" for rate, count in taken)
+    rate, count = taken[0]
+    return DeviceError(
+        f"device {info} does not take {wanted}; it takes {takes}:"
+        f" {advice}--sample_rate {rate} --channels {count}"
+    )
+
+
+def _taken(pa: Any, info: DeviceInfo, *, is_input: bool) -> Iterable[tuple[int, int]]:
+    """A few formats that the device takes."""
+    most = min(MAX_CHANNELS, info.inputs if is_input else info.outputs)
+    counts = sorted(range(1, most + 1), key=lambda count: abs(count - DEFAULT_CHANNELS))
+    direction = "input" if is_input else "output"
+    named = 0
+    for rate in dict.fromkeys((info.default_rate, *_COMMON_RATES)):
+        for count in counts:
+            arguments = {
+                f"{direction}_device": info.index,
+                f"{direction}_channels": count,
+                f"{direction}_format": PA_INT16,
+            }
+            with _pulse_source(info.pulse_source), quiet_stderr():
+                try:
+                    pa.is_format_supported(rate, **arguments)
+                except ValueError:
+                    continue
+            yield rate, count
+            named += 1
+            if named == _MOST_NAMED:
+                return
+            break  # the best channel count of this rate is enough

@@ -1,0 +1,128 @@
+"""Loads PortAudio's Python binding, only when a device is really asked for."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import logging
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Any
+
+from echowarp.errors import DeviceError
+
+_log = logging.getLogger(__name__)
+
+_BINDINGS = ("pyaudiowpatch", "pyaudio")
+"""In order of preference: the first is PyAudio with WASAPI loopback (Windows only)."""
+
+PA_INT16 = 0x8
+PA_CONTINUE, PA_ABORT = 0, 2
+PA_INPUT_OVERFLOW = 0x2
+PA_DEVICE_UNAVAILABLE = -9985
+"""Constants of PortAudio's C interface (portaudio.h), the same in every binding."""
+
+_TERMINATE_S = 1.0
+"""PortAudio may wait for ever for a sound server that died; the program must not."""
+
+
+def load() -> ModuleType:
+    """The PyAudio module, or the fork PyAudioWPatch where the user installed that.
+
+    Raises DeviceError that says what to install.
+    """
+    name = next((each for each in _BINDINGS if importlib.util.find_spec(each)), None)
+    if name is None:
+        raise DeviceError(f"audio devices need PyAudio. {install_advice(sys.platform)}")
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:  # it is there, but its PortAudio library is not
+        raise DeviceError(
+            f"audio devices need PyAudio, which cannot be loaded ({error})."
+            f" {install_advice(sys.platform)}"
+        ) from error
+
+
+def install_advice(platform: str) -> str:
+    """What to type on this system (`sys.platform`) to get PyAudio."""
+    if platform == "darwin":
+        return "Install it with: brew install portaudio && pip install PyAudio"
+    if platform == "win32":
+        return "Install it with: pip install PyAudio"
+    return (
+        "Install it with: apt install portaudio19-dev gcc python3-dev"
+        " (Fedora: dnf install portaudio-devel gcc python3-devel), then: pip install PyAudio"
+    )
+
+
+@contextlib.contextmanager
+def open_portaudio() -> Iterator[Any]:
+    """An initialised PyAudio object for a short look, terminated at the end."""
+    pa = initialise()
+    try:
+        yield pa
+    finally:
+        terminate(pa)
+
+
+def initialise() -> Any:
+    """A new PyAudio object; whoever asks for it calls `terminate`.
+
+    Raises DeviceError.
+    """
+    module = load()
+    try:
+        with quiet_stderr():
+            return module.PyAudio()
+    except OSError as error:
+        raise DeviceError(f"PortAudio cannot start: {error}") from error
+
+
+def terminate(pa: Any) -> None:
+    """Ends a PyAudio object and its streams; gives up on one that hangs."""
+    run_with_timeout(pa.terminate, _TERMINATE_S)
+
+
+def run_with_timeout(work: Callable[[], object], timeout_s: float) -> bool:
+    """Runs a closing step that may hang, on a thread that is left behind if it does.
+
+    Returns whether it came to an end.
+    """
+
+    def attempt() -> None:
+        try:
+            work()
+        except Exception as error:  # the top of a thread; a device that is gone anyway
+            _log.debug("closing an audio device: %s", error)
+
+    thread = threading.Thread(target=attempt, name="closing audio device", daemon=True)
+    thread.start()
+    thread.join(timeout_s)
+    if thread.is_alive():
+        _log.debug("closing an audio device took more than %g s and was left", timeout_s)
+    return not thread.is_alive()
+
+
+@contextlib.contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Keeps what C libraries write to file descriptor 2 and logs it at DEBUG."""
+    try:
+        saved = os.dup(2)
+    except OSError:  # no standard error at all: nothing to keep quiet
+        yield
+        return
+    with tempfile.TemporaryFile() as noise:
+        os.dup2(noise.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+            noise.seek(0)
+            for line in noise.read().decode("utf-8", "replace").splitlines():
+                _log.debug("PortAudio: %s", line)

@@ -1,0 +1,134 @@
+"""The entry point: command line to settings, settings to a run, errors to an exit status."""
+
+from __future__ import annotations
+
+import datetime
+import gc
+import getpass
+import glob
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from echowarp import __version__
+from echowarp.config.argv import Command, Invocation, parse_command_line
+from echowarp.config.conf import write_conf
+from echowarp.config.help import help_text
+from echowarp.config.settings import Settings
+from echowarp.errors import ConfigError, EchoWarpError
+from echowarp.ui.logs import set_up_logging
+from echowarp.ui.terminal import Terminal, wants_live_line
+
+log = logging.getLogger(__name__)
+
+SWITCH_INTERVAL_S = 0.0001
+"""At the default of 5 ms, one busy Python thread makes the audio thread up to
+100 ms late; at 0.1 ms under 1 ms."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the program. Returns its exit status.
+
+    argv: the arguments after the program's name, None for the process's own.
+    """
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    verbose = bool({"-v", "--verbose"} & set(arguments))
+    try:
+        _dispatch(parse_command_line(arguments, os.environ))
+    except EchoWarpError as error:
+        if str(error):
+            _complain(f"echowarp: {error}")
+        return error.exit_status
+    except KeyboardInterrupt:
+        return 0
+    except Exception as error:
+        if verbose:
+            traceback.print_exc()
+        _complain(f"echowarp: unexpected failure: {type(error).__name__}: {error}")
+        return EchoWarpError.exit_status
+    return 0
+
+
+def _complain(text: str) -> None:
+    line = " ".join(text.splitlines())
+    log.error(line)
+    if not logging.getLogger("echowarp").handlers:
+        print(line, file=sys.stderr)
+
+
+def _dispatch(invocation: Invocation) -> None:
+    if invocation.command is Command.HELP:
+        print(help_text())
+    elif invocation.command is Command.VERSION:
+        print(f"echowarp {__version__}")
+    elif invocation.command is Command.LIST_DEVICES:
+        _list_devices(invocation.settings)
+    elif invocation.command is Command.ASK:
+        settings, save_to = _ask()
+        _run(settings, save_to, ())
+    else:
+        _run(invocation.settings, invocation.save_config, invocation.notices)
+
+
+def _list_devices(settings: Settings) -> None:
+    from echowarp.device.card import device_table
+
+    repair = not settings.ignore_device_encoding_names
+    print(device_table(settings.device_encoding_names, repair))
+
+
+def _ask() -> tuple[Settings, str | None]:
+    from echowarp.app.devices import device_choices
+    from echowarp.ui.prompts import ask_settings
+
+    def read_line(prompt: str) -> str:
+        sys.stderr.write(prompt)
+        sys.stderr.flush()
+        return input()
+
+    answers = ask_settings(
+        conf_files=sorted(glob.glob("*.conf")),
+        devices=device_choices,
+        read_line=read_line if not sys.stdin.isatty() else input,
+        read_hidden=getpass.getpass if sys.stdin.isatty() else read_line,
+        write=lambda line: print(line, file=sys.stderr),
+        environ=os.environ,
+    )
+    return answers.settings, answers.save_to
+
+
+def _run(settings: Settings, save_to: str | None, notices: Sequence[str]) -> None:
+    """Runs what the settings say. The log is set up here, once."""
+    from echowarp.app.run_client import run_client
+    from echowarp.app.run_server import run_server
+
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    live = wants_live_line(sys.stderr, os.environ, quiet=settings.quiet)
+    terminal = Terminal(sys.stderr, live=live)
+    try:
+        set_up_logging(
+            terminal,
+            verbose=settings.verbose,
+            quiet=settings.quiet,
+            error_file=settings.is_error_log,
+            today=datetime.date.today(),
+        )
+    except OSError as error:
+        raise ConfigError(f"--is_error_log: {error.filename}: {error.strerror}") from error
+    for notice in notices:
+        log.warning(notice)
+    if save_to is not None:
+        write_conf(save_to, settings)
+        log.info("settings saved to %s", save_to)
+    gc.collect()
+    gc.freeze()
+    try:
+        (run_server if settings.is_server else run_client)(settings, terminal)
+    finally:
+        terminal.clear()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+from echowarp.config.markdown import option_table_markdown
+from echowarp.config.options import OPTIONS
+
+
+def test_a_row_for_every_option_with_five_cells() -> None:
+    rows = [line for line in option_table_markdown().splitlines() if line.startswith("|")]
+    assert len(rows) == 2 + len(OPTIONS)
+    assert {row.count("|") for row in rows} == {6}
+
+
+def test_rows() -> None:
+    table = option_table_markdown()
+    assert (
+        "| `-c`, `--client` \\* | `is_server=False` |  | server and client | be a client" in table
+    )
+    assert "| `--block_ms` MS | `block_ms` | `5` | server | milliseconds" in table

@@ -1,0 +1,101 @@
+"""A private PulseAudio with four PortAudio devices, for tests that need real ones.
+
+mic    input   what was played into feed
+feed   output  plays into the microphone
+spk    output  the loudspeaker, the default
+tap    input   hears the loudspeaker
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+PID = "PULSE_DAEMON_PID"
+"""The key of the environment that holds the daemon's process id."""
+
+_START_S = 10.0
+
+_DEVICES = """\
+pcm.mic  { type pulse device "cap.monitor" }
+pcm.feed { type pulse device "cap" }
+pcm.spk  { type pulse device "play" }
+pcm.tap  { type pulse device "play.monitor" }
+pcm.!default { type pulse }
+"""
+
+
+@contextlib.contextmanager
+def private_pulse() -> Iterator[dict[str, str]]:
+    """Runs the daemon; gives the whole environment for processes that are to use it.
+
+    Fails, and does not skip, where PulseAudio is not installed.
+    """
+    missing = [name for name in ("pulseaudio", "pactl", "pacat") if shutil.which(name) is None]
+    if missing:
+        raise RuntimeError(
+            f"device tests need {', '.join(missing)}:"
+            " apt install pulseaudio pulseaudio-utils libasound2-plugins"
+        )
+    with tempfile.TemporaryDirectory(prefix="pulse-") as folder:
+        env = _environment(folder)
+        Path(folder, ".asoundrc").write_text(_DEVICES)
+        with Path(folder, "pulse.log").open("wb") as log:
+            daemon = subprocess.Popen(_command(folder), env=env, stdout=log, stderr=log)
+        try:
+            _wait_until_ready(env, daemon, Path(folder, "pulse.log"))
+            for default in (("source", "cap.monitor"), ("sink", "play")):
+                subprocess.run(
+                    ["pactl", f"set-default-{default[0]}", default[1]], env=env, check=True
+                )
+            yield {**env, PID: str(daemon.pid)}
+        finally:
+            daemon.kill()
+            daemon.wait()
+
+
+def _environment(folder: str) -> dict[str, str]:
+    ours = {
+        "HOME": folder,
+        "XDG_RUNTIME_DIR": folder,
+        "PULSE_RUNTIME_PATH": folder,
+        "PULSE_SERVER": f"unix:{folder}/native",
+        "JACK_NO_START_SERVER": "1",
+    }
+    theirs = {key: value for key, value in os.environ.items() if not key.startswith("PULSE_")}
+    return {**theirs, **ours}
+
+
+def _command(folder: str) -> list[str]:
+    # Without rewinds a null sink works in steps of 50 ms; with them an idle one first
+    # finishes two seconds of silence.
+    sink = "rate=48000 channels=2 format=s16le norewinds=1"
+    return [
+        "pulseaudio",
+        "-n",
+        "--daemonize=no",
+        "--use-pid-file=no",
+        "--exit-idle-time=-1",
+        "--disallow-exit",
+        "--high-priority=no",
+        "-L",
+        f"module-native-protocol-unix auth-anonymous=1 socket={folder}/native",
+        "-L",
+        f"module-null-sink sink_name=cap {sink}",
+        "-L",
+        f"module-null-sink sink_name=play {sink}",
+    ]
+
+
+def _wait_until_ready(env: dict[str, str], daemon: subprocess.Popen[bytes], log: Path) -> None:
+    until = time.monotonic() + _START_S
+    while subprocess.run(["pactl", "info"], env=env, capture_output=True).returncode:
+        if daemon.poll() is not None or time.monotonic() > until:
+            raise RuntimeError(f"pulseaudio does not start: {log.read_text()}")
+        time.sleep(0.05)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import threading
 import time
 from queue import SimpleQueue
 from typing import NoReturn
@@ -64,6 +65,7 @@ class Client:
         self._reconnector = Reconnector(
             attempts=settings.reconnect_attempt, random_bytes=os.urandom
         )
+        self._stopping = threading.Event()
         self._tracker: StreamTracker | None = None
         self._connection: Connection | None = None
         self._udp_warned = False
@@ -97,15 +99,21 @@ class Client:
             connection.answer_end()
             self._waker.wake()
 
+    @property
+    def stopping(self) -> bool:
+        """Whether goodbye is to be said."""
+        return self._stopping.is_set()
+
     def stop(self) -> None:
-        """Has `run` say goodbye and return."""
+        """Has `run` say goodbye and return. From any thread."""
+        self._stopping.set()
         self._waker.wake()
 
     def run(self) -> None:
         """Connects again and again until finished, stopped or refused."""
-        while not self._supervisor.stopping:
+        while not self.stopping:
             outcome, detail = self._attempt()
-            if self._supervisor.stopping:
+            if self.stopping:
                 return
             if outcome.code == Code.FINISHED:
                 self.state = "finished"
@@ -117,7 +125,7 @@ class Client:
             seconds = step.delay_ns / NS_PER_S
             when = "at once" if not step.delay_ns else f"in {seconds:.1f} s"
             log.warning("%s; trying again %s", client_words(outcome.code, detail), when)
-            self._supervisor.wait(seconds)
+            self._stopping.wait(seconds)
 
     def _give_up(self, step: GiveUp, outcome: Outcome, detail: str) -> NoReturn:
         if step.false_server:
@@ -238,7 +246,7 @@ class Connection:
             elif data is not None:
                 session.receive_eof(now_ns)
             session.handle_timeout(now_ns)
-            if self._client.supervisor.stopping:
+            if self._client.stopping:
                 session.close(now_ns)
             for event in session.events():
                 self._on_event(event, now_ns)
@@ -323,7 +331,7 @@ class Connection:
         """The UDP thread of this connection."""
         udp, inbox, playback = self._udp, self._inbox, self._client.playback
         assert udp is not None and inbox is not None
-        while self._ended is None and not self._client.supervisor.stopping:
+        while self._ended is None and not self._client.stopping:
             try:
                 datagram = receive_datagram(udp, self._client.read_bytes)
             except OSError:
@@ -340,4 +348,5 @@ class Connection:
             if block is not None:
                 self._audio_ns = now_ns
                 playback.arrived(block, now_ns)
-                self._client.state = "playing"
+                if self._ended is None:
+                    self._client.state = "playing"

@@ -47,9 +47,10 @@ def run_client(settings: Settings, terminal: Terminal) -> None:
     try:
         watch.until_stopped()
     finally:
+        # The device stops first: what it would ask for after the goodbye is no gap.
+        run.playback.close()
         run.client.stop()
         supervisor.join()
-        run.playback.close()
         watch.close()
     supervisor.raise_error()
     run.summarise()

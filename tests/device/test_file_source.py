@@ -9,6 +9,7 @@ import struct
 import threading
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
@@ -53,7 +54,7 @@ class Listener:
 
     def spaces_ns(self) -> list[int]:
         times = [capture.captured_ns for capture in self.captures]
-        return [after - before for before, after in zip(times, times[1:], strict=False)]
+        return [after - before for before, after in pairwise(times)]
 
 
 @pytest.fixture
@@ -112,6 +113,7 @@ def test_a_looped_file_that_is_emptied_ends(path: str) -> None:
 
 
 def test_stopping_twice_and_before_starting(path: str) -> None:
+    threads = threading.active_count()
     source = WavSource(path, block_ms=5, loop=True)
     source.stop()
     source.stop()
@@ -120,7 +122,7 @@ def test_stopping_twice_and_before_starting(path: str) -> None:
     count = len(listener.captures)
     listener.source.stop()
     assert len(listener.captures) == count
-    assert threading.active_count() == 1
+    assert threading.active_count() == threads
 
 
 def test_a_listener_that_fails_is_the_end(path: str) -> None:
@@ -220,6 +222,7 @@ def test_an_empty_pipe_is_the_end(pipe: tuple[BinaryIO, BinaryIO]) -> None:
 
 
 def test_stopping_while_the_pipe_is_silent(pipe: tuple[BinaryIO, BinaryIO]) -> None:
+    threads = threading.active_count()
     reader, writer = pipe
     listener = Listener(PipeSource(reader, format=FORMAT))
     listener.source.start(listener.deliver, listener.ended)
@@ -231,7 +234,7 @@ def test_stopping_while_the_pipe_is_silent(pipe: tuple[BinaryIO, BinaryIO]) -> N
     assert time.monotonic() - before < 1
     assert listener.ends == []
     assert listener.captures == []
-    assert threading.active_count() == 1
+    assert threading.active_count() == threads
 
 
 def test_a_pipe_that_cannot_be_read(tmp_path: Path) -> None:
@@ -279,7 +282,7 @@ def test_an_odd_tone_has_no_step_either(hz: float) -> None:
     pcm = b"".join(source._next_block() for _ in range(900))
     heard = struct.unpack(f"<{len(pcm) // 2}h", pcm)
     steepest = 8231 * 2 * math.pi * max(hz, 0.5) / 8000 + 1
-    assert all(abs(b - a) <= steepest for a, b in zip(heard, heard[1:], strict=False))
+    assert all(abs(b - a) <= steepest for a, b in pairwise(heard))
 
 
 @pytest.mark.parametrize("hz", [0, -1, 4000, 5000, math.nan, math.inf])

@@ -56,6 +56,8 @@ def in_state(state: State) -> Pair:
     if state is State.RUNNING:
         pair.server.send(SESSION, pair.now_ns)
         pair.down()
+        pair.up()
+        pair.server.to_send()
     pair.client.to_send()
     assert pair.client.state is state
     return pair
@@ -306,7 +308,8 @@ def test_close_is_the_servers_reason(state: State, code: int) -> None:
     pair = in_state(state)
     sealer = sealer_of(pair)
     if state is State.RUNNING:
-        sealer.seal(b"\x00")
+        sealer.seal(b"session")
+        sealer.seal(b"pong")
     pair.client.receive(sealer.seal(pack_record(Close(code=code))), pair.now_ns)
     event = ended(pair)
     assert (event.code, event.by_peer, event.unproved) == (code, True, False)
@@ -317,9 +320,10 @@ def test_close_is_the_servers_reason(state: State, code: int) -> None:
 def test_bad_records_close_without_a_reply(trick: str) -> None:
     pair = in_state(State.RUNNING)
     sealer = sealer_of(pair)
-    zeroth, first, second = (sealer.seal(b"\x13" + bytes(10)) for _ in range(3))
+    zeroth, _, first, second = (sealer.seal(b"\x13" + bytes(10)) for _ in range(4))
     short = sealer_of(pair)
-    short.seal(b"\x00")
+    short.seal(b"session")
+    short.seal(b"pong")
     data = {
         "replayed": zeroth,
         "reordered": second,
@@ -335,7 +339,8 @@ def test_bad_records_close_without_a_reply(trick: str) -> None:
 def test_records_are_told_and_unknown_or_repeated_ones_are_not() -> None:
     pair = in_state(State.RUNNING)
     sealer = sealer_of(pair)
-    sealer.seal(b"\x00")
+    sealer.seal(b"session")
+    sealer.seal(b"pong")
     for plaintext in (b"\x7fnew", pack_record(SESSION), pack_record(Pong(value=4))):
         pair.client.receive(sealer.seal(plaintext), pair.now_ns)
     record = UdpOk(number=3, port=4)
@@ -396,7 +401,8 @@ def test_spent_numbers_end_it(way: str) -> None:
         pair.wait(5 * S)
     else:
         sealer = sealer_of(pair)
-        sealer.seal(b"\x00")
+        sealer.seal(b"session")
+        sealer.seal(b"pong")
         pair.client.receive(sealer.seal(b"\x11" + bytes(8)), pair.now_ns)
     event = ended(pair)
     assert (event.code, event.by_peer) == (Code.CLOSING, False)

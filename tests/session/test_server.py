@@ -124,7 +124,10 @@ def test_full_meanwhile() -> None:
     world.deliver_down(late)
     world.deliver_up(late)
     world.deliver_down(late)
-    world.join("192.0.2.2")
+    quick = world.connect("192.0.2.2")
+    for _ in range(2):
+        world.deliver_down(quick)
+        world.deliver_up(quick)
     assert world.server.sessions == 1
     world.pump()
     event = ended(world, late)

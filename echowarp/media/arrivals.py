@@ -90,19 +90,24 @@ class Arrivals:
 
     def miss(self) -> None:
         """The turn of `next_seq` is over and its block was not here."""
-        self._missed[self.next_seq] = None
         self.counters.concealed += 1
-        self.next_seq += 1
-        self._forget()
+        self._pass()
 
     def skip_to(self, seq: int) -> None:
         """Gives up every turn before `seq`, whether its block is here or not."""
+        self.counters.concealed += max(0, seq - self.next_seq)
+        self.leave_to(seq)
+
+    def leave_to(self, seq: int) -> None:
+        """As `skip_to`, for turns in whose place something was played already."""
         while self.next_seq < seq:
-            if self._waiting.pop(self.next_seq, None) is None:
-                self.miss()
-            else:
-                self.counters.concealed += 1
-                self.next_seq += 1
+            self._pass()
+
+    def _pass(self) -> None:
+        if self._waiting.pop(self.next_seq, None) is None:
+            self._missed[self.next_seq] = None
+            self._forget()
+        self.next_seq += 1
 
     def first_from(self, seq: int) -> int:
         """The lowest waiting sequence number that is at least `seq`, else the highest."""

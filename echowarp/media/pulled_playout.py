@@ -52,6 +52,7 @@ class PulledPlayout:
         """Frames of the stream given out, concealment included, lead-in silence not."""
         self._format = fmt
         self._target_frames = fmt.ns_to_frames(target_ns)
+        self._slack_frames = fmt.rate * SURPLUS_MS // 1000
         remembered = fmt.ns_to_frames(MISSING_REMEMBERED_MS * NS_PER_S // 1000)
         self._arrivals = Arrivals(first_seq, max(1, remembered // fmt.block_frames), self.counters)
         self._position = first_time
@@ -141,11 +142,11 @@ class PulledPlayout:
         if earliest is None:
             self._to(State.FINISHED)
             return
-        surplus = max(0, self._waiting_frames() - self._target_frames)
-        if self._end_seq is None:
+        surplus = self._waiting_frames() - self._target_frames
+        if self._end_seq is None and surplus > self._slack_frames:
             earliest = self._arrivals.first_from(earliest + surplus // self._format.block_frames)
         if self._begun:
-            self._arrivals.skip_to(earliest)
+            self._arrivals.leave_to(earliest)
         else:
             self._arrivals.start_at(earliest)
         self._position = self._arrivals.time_of(earliest)
@@ -194,7 +195,7 @@ class PulledPlayout:
             return
         surplus = self._lowest - self._target_frames
         self._watched_frames, self._lowest = 0, None
-        if surplus > self._format.rate * SURPLUS_MS // 1000 and self._end_seq is None:
+        if surplus > self._slack_frames and self._end_seq is None:
             self._cut(surplus // self._format.block_frames)
 
     def _cut(self, blocks: int) -> None:

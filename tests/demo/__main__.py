@@ -15,7 +15,7 @@ from types import FrameType
 from tests.demo import melody
 from tests.demo.compare import compare
 from tests.demo.processes import Pair, has_output_device
-from tests.demo.stats import meter, read_lines
+from tests.demo.stats import meter
 from tests.demo.verdict import Run, problems, summary
 from tests.demo.wav import WavError, WavReader
 
@@ -90,15 +90,15 @@ def _run(folder: Path, source: Path, recording: Path | None, length_s: float) ->
         ended = _watch(pair, time.monotonic() + length_s + SPARE_S)
     finally:
         pair.stop()
-    server_status, client_status = pair.statuses
+    server_status, client_status = pair.server.ends(), pair.client.ends()
     if server_status or client_status:
         print(*pair.said(), sep="\n", file=sys.stderr)
     return Run(
         ended=ended,
         server_status=server_status,
         client_status=client_status,
-        server_lines=read_lines(pair.server_stats),
-        client_lines=read_lines(pair.client_stats),
+        server_lines=pair.server.stats,
+        client_lines=pair.client.stats,
         comparison=None if recording is None else compare(source, recording),
     )
 
@@ -116,7 +116,7 @@ def _watch(pair: Pair, deadline_s: float) -> bool:
             return False
         if not live and time.monotonic() >= next_s:
             next_s += _METER_EVERY_S
-            for line in read_lines(pair.client_stats)[-1:]:
+            for line in pair.client.stats[-1:]:
                 print(meter(line), flush=True)
     return True
 

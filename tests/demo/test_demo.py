@@ -20,10 +20,10 @@ import pytest
 from echowarp.media.pcm import to_s16
 from tests.demo import melody
 from tests.demo.compare import Comparison, compare
-from tests.demo.processes import ROOT, free_port
 from tests.demo.stats import last_stream, loudest_db, meter, read_lines, shown
 from tests.demo.verdict import Run, percent, problems, summary
 from tests.demo.wav import WavError, WavReader
+from tests.processes import ROOT, free_port
 
 
 def write_wav(path: Path, pcm: bytes, *, rate: int = 48_000, channels: int = 2) -> Path:

@@ -26,7 +26,7 @@ def test_a_block_always_fits_a_datagram(rate: int, channels: int, block_ms: floa
     [(7_999, 2, 240), (192_001, 2, 240), (48_000, 0, 240), (48_000, 9, 1), (48_000, 2, 0)],
 )
 def test_what_cannot_be_is_refused(rate: int, channels: int, block: int) -> None:
-    with pytest.raises(ValueError, match="rate|channels|block"):
+    with pytest.raises(ValueError, match=r"rate|channels|block"):
         Format(rate=rate, channels=channels, block_frames=block)
 
 

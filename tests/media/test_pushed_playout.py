@@ -104,8 +104,9 @@ def test_whatever_arrived_in_time_is_exact_and_at_its_place(
     arrivals = []
     for k in range(total):
         if rng.randrange(100) >= loss_percent or k in (0, total - 1):
-            for _ in range(2 if rng.randrange(10) == 0 else 1):
-                arrivals.append((k * BLOCK_NS + rng.randrange(jitter_blocks * BLOCK_NS + 1), k))
+            copies = 2 if rng.randrange(10) == 0 else 1
+            reach_ns = jitter_blocks * BLOCK_NS + 1
+            arrivals += [(k * BLOCK_NS + rng.randrange(reach_ns), k) for _ in range(copies)]
     arrivals.sort()
     if arrivals[0][1] != 0:
         return

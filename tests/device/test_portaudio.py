@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from echowarp.device.portaudio import install_advice, load, quiet_stderr, run_with_timeout
+
+
+def test_the_binding_loads() -> None:
+    assert load().__name__ in ("pyaudio", "pyaudiowpatch")
+
+
+LOAD = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from echowarp.device import card
+from echowarp.errors import DeviceError
+assert "pyaudio" not in sys.modules
+try:
+    card.list_all(None, True)
+except DeviceError as error:
+    print(error)
+"""
+
+
+def outcome(folder: Path, *flags: str) -> str:
+    run = subprocess.run(
+        [sys.executable, *flags, "-c", LOAD, str(folder)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    assert run.stderr == ""
+    assert run.stdout.count("\n") == 1
+    return run.stdout
+
+
+def test_without_pyaudio_the_way_to_it_is_said(tmp_path: Path) -> None:
+    said = outcome(tmp_path, "-S")  # without site-packages
+    assert "need PyAudio" in said
+    assert "pip install PyAudio" in said
+
+
+def test_without_portaudio_s_library_the_way_to_it_is_said(tmp_path: Path) -> None:
+    (tmp_path / "pyaudio.py").write_text("raise ImportError('libportaudio.so.2: not found')")
+    said = outcome(tmp_path)
+    assert "libportaudio.so.2: not found" in said
+    assert "pip install PyAudio" in said
+
+
+def test_the_fork_is_preferred(tmp_path: Path) -> None:
+    (tmp_path / "pyaudiowpatch.py").write_text("raise ImportError('the fork')")
+    assert "the fork" in outcome(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("platform", "words"), [("linux", "apt install"), ("darwin", "brew"), ("win32", "pip")]
+)
+def test_advice_for_each_system(platform: str, words: str) -> None:
+    assert words in install_advice(platform)
+
+
+def test_noise_of_libraries_is_kept_and_logged(
+    capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG), quiet_stderr():
+        os.write(2, b"ALSA lib: cannot find card\n" * 10_000)  # more than a pipe holds
+    os.write(2, b"after")
+    assert capfd.readouterr().err == "after"
+    assert len(caplog.records) == 10_000
+    assert caplog.records[0].getMessage() == "PortAudio: ALSA lib: cannot find card"
+
+
+def test_a_closing_step_that_fails_is_done() -> None:
+    def fails() -> None:
+        raise OSError("Stream closed")
+
+    assert run_with_timeout(fails, 1)

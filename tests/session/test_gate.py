@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from echowarp.crypto.schedule import SessionKeys
+from echowarp.crypto.suite import Suite, cipher_for_client
+from echowarp.session.datagrams import DatagramSender
+from echowarp.session.gate import SILENT_AFTER_NS, DatagramGate, Opened, Paused
+from echowarp.wire.datagram import DatagramType
+from tests.crypto.known import PROTOCOL, case_name, unhex
+from tests.virtual import S
+
+HOST = "192.0.2.1"
+Way = tuple[str, int]
+HOME: Way = (HOST, 50_000)
+MOVED: Way = (HOST, 50_001)
+PROBE = DatagramType.PROBE
+
+
+def keys(seed: int = 1) -> SessionKeys:
+    def key(label: int) -> bytes:
+        return bytes((seed, label)) * 16
+
+    return SessionKeys(
+        control_client=key(1),
+        control_server=key(2),
+        udp_client=key(3),
+        audio_hmac=key(4),
+        audio_gcm=key(5),
+        session=bytes((seed,)) * 8,
+    )
+
+
+def sender_of(keys: SessionKeys) -> DatagramSender:
+    return DatagramSender(cipher=cipher_for_client(keys), session=keys.session)
+
+
+def gate_with_guest() -> tuple[DatagramGate[Way], DatagramSender]:
+    gate: DatagramGate[Way] = DatagramGate()
+    gate.admit(1, HOST, keys())
+    return gate, sender_of(keys())
+
+
+def opened(number: int, way: Way = HOME) -> Opened[Way]:
+    return Opened(connection=1, number=number, way=way)
+
+
+@pytest.mark.parametrize("case", PROTOCOL, ids=case_name)
+def test_the_probe_of_the_vectors_opens(case: dict[str, str]) -> None:
+    session, udp_client, probe = unhex(case, "session", "udp_client", "probe_number_1")
+    known = SessionKeys(
+        control_client=bytes(32),
+        control_server=bytes(32),
+        udp_client=udp_client,
+        audio_hmac=bytes(32),
+        audio_gcm=bytes(32),
+        session=session,
+    )
+    gate: DatagramGate[Way] = DatagramGate()
+    gate.admit(1, HOST, known)
+    assert len(probe) == 34
+    assert gate.receive(probe, HOST, HOME, 0) == opened(1)
+
+
+def test_the_first_datagram_opens_and_the_next_say_nothing_new() -> None:
+    gate, sender = gate_with_guest()
+    assert gate.receive(sender.seal(PROBE, 0, b""), HOST, HOME, 0) == opened(0)
+    for _ in range(5):
+        assert gate.receive(sender.seal(PROBE, 0, b""), HOST, HOME, 0) is None
+    assert gate.dropped == 0
+
+
+@pytest.mark.parametrize("kind", [0x40, 0x41, 0x50, 0x7F])
+def test_any_type_from_client_to_server_is_heard(kind: int) -> None:
+    gate, sender = gate_with_guest()
+    assert gate.receive(sender.seal(kind, 3, b"body"), HOST, HOME, 0) == opened(0)
+
+
+@pytest.mark.parametrize("kind", [0x00, 0x01, 0x3F, 0x80, 0xBF, 0xC0, 0xFF])
+def test_any_other_type_is_dropped(kind: int) -> None:
+    gate, sender = gate_with_guest()
+    assert gate.receive(sender.seal(kind, 0, b""), HOST, HOME, 0) is None
+    assert gate.dropped == 1
+
+
+def test_only_the_host_of_the_tcp_peer_is_heard() -> None:
+    gate, sender = gate_with_guest()
+    datagram = sender.seal(PROBE, 0, b"")
+    assert gate.receive(datagram, "192.0.2.2", ("192.0.2.2", 50_000), 0) is None
+    assert gate.dropped == 1
+    assert gate.receive(datagram, HOST, HOME, 0) == opened(0), "the window has not moved"
+
+
+@pytest.mark.parametrize(
+    ("tcp_host", "udp_host"),
+    [
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("192.0.2.1", "::ffff:192.0.2.1"),
+        ("fe80::1%eth0", "fe80::1%2"),
+        ("2001:db8::1", "2001:DB8::1"),
+    ],
+)
+def test_one_host_in_two_spellings(tcp_host: str, udp_host: str) -> None:
+    gate: DatagramGate[Way] = DatagramGate()
+    gate.admit(1, tcp_host, keys())
+    datagram = sender_of(keys()).seal(PROBE, 0, b"")
+    assert gate.receive(datagram, udp_host, HOME, 0) == opened(0)
+
+
+def test_a_neighbour_in_the_same_64_is_not_the_peer() -> None:
+    gate: DatagramGate[Way] = DatagramGate()
+    gate.admit(1, "2001:db8::1", keys())
+    datagram = sender_of(keys()).seal(PROBE, 0, b"")
+    assert gate.receive(datagram, "2001:db8::2", HOME, 0) is None
+
+
+def test_a_higher_number_moves_the_stream_and_a_lower_one_does_not() -> None:
+    gate, sender = gate_with_guest()
+    first, second, third = (sender.seal(PROBE, 0, b"") for _ in range(3))
+    assert gate.receive(second, HOST, HOME, 0) == opened(1)
+    assert gate.receive(first, HOST, MOVED, 0) is None
+    assert gate.receive(third, HOST, MOVED, 0) == opened(2, MOVED)
+    back = sender.seal(PROBE, 0, b"")
+    assert gate.receive(back, HOST, HOME, 0) == opened(3, HOME)
+
+
+def test_a_replay_moves_nothing_and_counts_as_no_sign_of_life() -> None:
+    gate, sender = gate_with_guest()
+    datagram = sender.seal(PROBE, 0, b"")
+    gate.receive(datagram, HOST, HOME, 0)
+    assert gate.receive(datagram, HOST, MOVED, 34 * S) is None
+    assert gate.silent(SILENT_AFTER_NS) == [Paused(connection=1)]
+
+
+def test_35_s_of_silence_pause_and_a_later_probe_opens_again() -> None:
+    gate, sender = gate_with_guest()
+    first, early, late = (sender.seal(PROBE, 0, b"") for _ in range(3))
+    assert gate.silent(100 * S) == [], "nothing is paused before it is open"
+    gate.receive(first, HOST, HOME, 100 * S)
+    assert gate.silent(135 * S - 1) == []
+    assert gate.silent(135 * S) == [Paused(connection=1)]
+    assert gate.silent(200 * S) == [], "once"
+    assert gate.receive(first, HOST, HOME, 200 * S) is None, "not by a replay"
+    assert gate.receive(late, HOST, HOME, 200 * S) == opened(2)
+    assert gate.silent(235 * S - 1) == []
+    assert gate.silent(235 * S) == [Paused(connection=1)]
+    assert gate.receive(early, HOST, MOVED, 236 * S) is None, "not by one held back"
+
+
+def test_every_datagram_puts_the_pause_off() -> None:
+    gate, sender = gate_with_guest()
+    for turn in range(20):
+        gate.receive(sender.seal(PROBE, 0, b""), HOST, HOME, turn * 34 * S)
+        assert gate.silent((turn + 1) * 34 * S) == []
+
+
+def test_a_flipped_bit_opens_nothing() -> None:
+    gate, sender = gate_with_guest()
+    datagram = sender.seal(PROBE, 0, b"")
+    for bit in range(8 * len(datagram)):
+        changed = bytearray(datagram)
+        changed[bit // 8] ^= 1 << bit % 8
+        assert gate.receive(bytes(changed), HOST, HOME, 0) is None
+    assert gate.receive(datagram, HOST, HOME, 0) == opened(0)
+
+
+def test_the_keys_of_audio_do_not_open() -> None:
+    gate, _ = gate_with_guest()
+    stranger = DatagramSender(cipher=cipher_for_client(keys(2)), session=keys(1).session)
+    assert gate.receive(stranger.seal(PROBE, 0, b""), HOST, HOME, 0) is None
+
+
+def test_sessions_are_told_apart_and_forgotten() -> None:
+    gate: DatagramGate[Way] = DatagramGate()
+    gate.admit(1, HOST, keys(1))
+    gate.admit(2, HOST, keys(2))
+    one, two = sender_of(keys(1)), sender_of(keys(2))
+    assert gate.receive(one.seal(PROBE, 0, b""), HOST, HOME, 0) == opened(0)
+    second = gate.receive(two.seal(PROBE, 0, b""), HOST, MOVED, 0)
+    assert second == Opened(connection=2, number=0, way=MOVED)
+    gate.dismiss(1)
+    gate.dismiss(1)
+    assert gate.receive(one.seal(PROBE, 0, b""), HOST, MOVED, 0) is None
+    assert gate.receive(two.seal(PROBE, 0, b""), HOST, HOME, 0) is not None
+    assert gate.silent(100 * S) == [Paused(connection=2)]
+
+
+def test_the_suite_of_the_audio_does_not_matter() -> None:
+    assert cipher_for_client(keys()).tag_bytes == 16
+    assert {Suite.NONE, Suite.INTEGRITY, Suite.ENCRYPTED} == set(Suite)
+
+
+@given(data=st.binary(max_size=1300))
+def test_random_bytes_are_dropped(data: bytes) -> None:
+    gate, _ = gate_with_guest()
+    assert gate.receive(data, HOST, HOME, 0) is None
+    assert gate.dropped == 1
+
+
+@given(kind=st.integers(0, 255), number=st.integers(0, 2**64 - 1), body=st.binary(max_size=60))
+def test_random_datagrams_of_a_session_are_dropped(kind: int, number: int, body: bytes) -> None:
+    gate, sender = gate_with_guest()
+    header = bytes((kind, 0)) + keys().session + number.to_bytes(8, "big")
+    assert gate.receive(header + body, HOST, HOME, 0) is None
+    assert gate.receive(sender.seal(PROBE, 0, b""), HOST, HOME, 0) == opened(0)

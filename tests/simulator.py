@@ -1,0 +1,437 @@
+"""The whole program in one process under a virtual clock.
+
+A server, clients, a network with delay, loss and outages, and sinks: a file, or
+a sound card whose clock is off by some ppm. No socket, no thread, no real time;
+the same seed gives the same run.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+from echowarp.crypto.password import encode_password
+from echowarp.crypto.suite import Suite, cipher_for_audio, cipher_for_client
+from echowarp.media.format import Format
+from echowarp.media.pulled_playout import PulledPlayout
+from echowarp.media.pushed_playout import PushedPlayout
+from echowarp.session.admission import Admission
+from echowarp.session.bans import BanList
+from echowarp.session.broadcast import SERVER_STREAM, Broadcast
+from echowarp.session.client_session import ClientSession, Ended, Received, Started
+from echowarp.session.datagrams import DatagramSender
+from echowarp.session.gate import DatagramGate
+from echowarp.session.inbox import Block, ClientInbox
+from echowarp.session.prober import Prober
+from echowarp.session.reconnect import GiveUp, Outcome, Reconnector
+from echowarp.session.server import Joined, Left, Server, WrongPassword
+from echowarp.session.streams import StreamTracker, begin, resume
+from echowarp.wire.codes import Code
+from echowarp.wire.datagram import DatagramType
+from echowarp.wire.records import End, EndReason, Stream, UdpOk
+from echowarp.wire.serial import unwrap, wrap
+
+MS = 1_000_000
+S = 1_000 * MS
+FMT = Format(rate=8_000, channels=1, block_frames=40)
+HOST = "192.0.2.7"
+
+
+def payload(k: int) -> bytes:
+    """The k-th block of the source: no two are alike."""
+    return random.Random(k).randbytes(FMT.block_bytes)
+
+
+class Clock:
+    """Virtual time and what is to happen in it."""
+
+    def __init__(self) -> None:
+        self.now_ns = 0
+        self._order = itertools.count()
+        self._agenda: list[tuple[int, int, Callable[[], None]]] = []
+
+    def at(self, due_ns: int, action: Callable[[], None]) -> None:
+        heapq.heappush(self._agenda, (max(due_ns, self.now_ns), next(self._order), action))
+
+    def run_until(self, end_ns: int) -> None:
+        while self._agenda and self._agenda[0][0] <= end_ns:
+            self.now_ns, _, action = heapq.heappop(self._agenda)
+            action()
+        self.now_ns = end_ns
+
+
+@dataclass(kw_only=True)
+class Network:
+    """One path. Times in ns; loss from 0 to 1; cut(now) is True during an outage."""
+
+    clock: Clock
+    rng: random.Random
+    delay_ns: int = 1 * MS
+    jitter_ns: int = 0
+    loss: float = 0.0
+    duplicates: float = 0.0
+    cut: Callable[[int], bool] = lambda now_ns: False
+
+    def datagram(self, deliver: Callable[[], None]) -> None:
+        if self.cut(self.clock.now_ns) or self.rng.random() < self.loss:
+            return
+        for _ in range(1 + (self.rng.random() < self.duplicates)):
+            jitter = self.rng.randrange(self.jitter_ns + 1)
+            self.clock.at(self.clock.now_ns + self.delay_ns + jitter, deliver)
+
+    def stream(self, deliver: Callable[[], None]) -> None:
+        """TCP: nothing is lost; in an outage it waits, in order."""
+
+        def attempt() -> None:
+            if self.cut(self.clock.now_ns):
+                self.clock.at(self.clock.now_ns + 100 * MS, attempt)
+            else:
+                deliver()
+
+        self.clock.at(self.clock.now_ns + self.delay_ns, attempt)
+
+
+class SimServer:
+    """The server's three threads, taking turns."""
+
+    def __init__(
+        self, clock: Clock, rng: random.Random, *, password: str | None, suite: Suite
+    ) -> None:
+        self.clock, self.suite = clock, suite
+        self.broadcast: Broadcast[int] = Broadcast(
+            first_seq=rng.randrange(2**32), first_time=rng.randrange(2**32)
+        )
+        self.first_seq = self.broadcast.seq
+        self.gate: DatagramGate[int] = DatagramGate()
+        self.admission = Admission(limit=3, bans=BanList())
+        self.server = Server(
+            prs=encode_password(password),
+            suite=suite,
+            max_clients=8,
+            admission=self.admission,
+            random_bytes=rng.randbytes,
+            streams=lambda: [self.stream()],
+        )
+        self.links: dict[int, SimClient] = {}
+        self.numbers = itertools.count(1)
+        self.ended = False
+        self.armed_ns: int | None = None
+
+    def stream(self) -> Stream:
+        return Stream(
+            stream=SERVER_STREAM,
+            codec=0,
+            rate=FMT.rate,
+            channels=FMT.channels,
+            block=FMT.block_frames,
+            seq=wrap(self.broadcast.seq),
+            time=wrap(self.broadcast.time),
+            user=0,
+        )
+
+    def send_block(self, k: int) -> None:
+        for _, client, datagram in self.broadcast.block(
+            payload(k), frames=FMT.block_frames, lost_frames=0
+        ):
+            receiver = self.links_by_client(client)
+            if receiver is not None:
+                receiver.network.datagram(partial(receiver.on_datagram, datagram))
+
+    def links_by_client(self, client: int) -> SimClient | None:
+        return next((c for c in self.links.values() if c.number == client), None)
+
+    def end(self) -> None:
+        self.ended = True
+        end = End(stream=SERVER_STREAM, seq=wrap(self.broadcast.seq), reason=EndReason.SOURCE_ENDED)
+        self.server.finish(end, self.clock.now_ns)
+        self.pump()
+
+    def on_datagram(self, datagram: bytes, client: int) -> None:
+        opened = self.gate.receive(datagram, HOST, client, self.clock.now_ns)
+        if opened is not None:
+            self.broadcast.open(opened.connection, client)
+            self.server.udp_heard(opened.connection, opened.number, 9, self.clock.now_ns)
+            self.pump()
+
+    def pump(self) -> None:
+        now_ns = self.clock.now_ns
+        for event in self.server.events():
+            if isinstance(event, Joined):
+                self.gate.admit(event.connection, HOST, event.keys)
+                cipher = cipher_for_audio(self.suite, event.keys)
+                sender = DatagramSender(cipher=cipher, session=event.keys.session)
+                self.broadcast.add(event.connection, sender)
+            elif isinstance(event, Left):
+                self.gate.dismiss(event.connection)
+                self.broadcast.remove(event.connection)
+            else:
+                assert isinstance(event, WrongPassword) or event.detail
+        for connection, data, close in self.server.to_send():
+            client = self.links.get(connection)
+            if client is None:
+                continue
+            client.network.stream(partial(client.on_bytes, connection, data))
+            if close:
+                del self.links[connection]
+                client.network.stream(partial(client.on_eof, connection))
+        due_ns = self.server.timeout_ns()
+        if due_ns is not None and (self.armed_ns is None or due_ns < self.armed_ns):
+            self.armed_ns = max(due_ns, now_ns)
+            self.clock.at(self.armed_ns, self.on_timer)
+
+    def on_timer(self) -> None:
+        self.armed_ns = None
+        self.server.handle_timeout(self.clock.now_ns)
+        self.pump()
+
+    def tick_gate(self) -> None:
+        for paused in self.gate.silent(self.clock.now_ns):
+            self.broadcast.pause(paused.connection)
+
+
+@dataclass(kw_only=True)
+class SimClient:
+    """A client: control and UDP threads taking turns, and a sink."""
+
+    clock: Clock
+    rng: random.Random
+    network: Network
+    server: SimServer
+    number: int
+    password: str | None
+    card_ppm: float | None = None
+    target_ns: int = 60 * MS
+    attempts: int = 5
+    recording: bytearray = field(default_factory=bytearray)
+    outcomes: list[Ended] = field(default_factory=list)
+    gave_up: GiveUp | None = None
+    finished: bool = False
+
+    def __post_init__(self) -> None:
+        self.reconnector = Reconnector(attempts=self.attempts, random_bytes=self.rng.randbytes)
+        self.tracker: StreamTracker | None = None
+        self.pushed: PushedPlayout | None = None
+        self.pulled: PulledPlayout | None = None
+        self.connection = 0
+        self.session: ClientSession | None = None
+        if self.card_ppm is not None:
+            self.clock.at(0, self.on_card)
+
+    def connect(self) -> None:
+        now_ns = self.clock.now_ns
+        self.connection = next(self.server.numbers)
+        self.session = ClientSession(
+            prs=encode_password(self.password), random_bytes=self.rng.randbytes, now_ns=now_ns
+        )
+        self.inbox: ClientInbox | None = None
+        self.prober: Prober | None = None
+        self.audio_ns: int | None = None
+        self.probed_ns: int | None = None
+        self.open_end: End | None = None
+        number = self.connection
+
+        def arrive() -> None:
+            self.server.links[number] = self
+            self.server.server.connected(number, HOST, self.clock.now_ns)
+            self.server.pump()
+
+        self.network.stream(arrive)
+        self.pump()
+
+    def on_bytes(self, connection: int, data: bytes) -> None:
+        if connection == self.connection and self.session is not None:
+            self.session.receive(data, self.clock.now_ns)
+            self.pump()
+
+    def on_eof(self, connection: int) -> None:
+        if connection == self.connection and self.session is not None:
+            self.session.receive_eof(self.clock.now_ns)
+            self.pump()
+
+    def pump(self) -> None:
+        session, now_ns, number = self.session, self.clock.now_ns, self.connection
+        if session is None:
+            return
+        session.handle_timeout(now_ns)
+        for event in session.events():
+            if isinstance(event, Started):
+                self.inbox = ClientInbox(keys=event.keys, suite=event.suite)
+                self.sender = DatagramSender(
+                    cipher=cipher_for_client(event.keys), session=event.keys.session
+                )
+                self.prober = Prober(now_ns)
+            elif isinstance(event, Received):
+                self.on_record(event)
+            else:
+                self.on_ended(event)
+                return
+        self.answer_end()
+        self.probe()
+        out = session.to_send()
+        if out:
+            self.network.stream(lambda: self.deliver(number, out))
+        dues = [session.timeout_ns(), self.prober.timeout_ns() if self.prober else None]
+        due_ns = min(d for d in dues if d is not None)
+        self.clock.at(max(due_ns, now_ns + MS), lambda: self.on_timer(number))
+
+    def deliver(self, number: int, out: bytes) -> None:
+        self.server.server.received(number, out, self.clock.now_ns)
+        self.server.pump()
+
+    def on_timer(self, number: int) -> None:
+        if number == self.connection and self.session is not None:
+            self.pump()
+
+    def on_record(self, event: Received) -> None:
+        record, now_ns = event.record, self.clock.now_ns
+        if isinstance(record, Stream):
+            same = None if self.tracker is None else resume(record, self.tracker, now_ns)
+            if same is None:
+                self.pushed = self.pulled = None
+            self.tracker = same or begin(record, now_ns)
+            assert self.inbox is not None
+            self.inbox.announce(record.stream, self.tracker)
+        elif isinstance(record, UdpOk):
+            assert self.prober is not None
+            self.prober.udp_ok(now_ns)
+        elif isinstance(record, End) and self.tracker is not None:
+            self.open_end = record
+            end_seq = unwrap(record.seq, self.tracker.newest.seq)
+            if self.pushed is not None:
+                self.pushed.end(end_seq, now_ns)
+                self.clock.at(now_ns + 600 * MS, self.on_push_timer)
+            if self.pulled is not None:
+                self.pulled.end(end_seq)
+
+    def answer_end(self) -> None:
+        settled = (self.pushed is None or self.pushed.finished) and (
+            self.pulled is None or self.pulled.complete
+        )
+        if self.open_end is not None and settled and self.session is not None:
+            self.session.send(self.open_end, self.clock.now_ns)
+            self.open_end = None
+
+    def on_ended(self, ended: Ended) -> None:
+        self.outcomes.append(ended)
+        if self.session is not None:
+            out, number = self.session.to_send(), self.connection
+            self.network.stream(lambda: self.deliver(number, out))
+            self.network.stream(lambda: self.server.server.disconnected(number, self.clock.now_ns))
+        self.session = None
+        if ended.code == Code.FINISHED:
+            self.finished = True
+            return
+        step = self.reconnector.next_step(
+            Outcome(code=ended.code, played=self.audio_ns is not None, unproved=ended.unproved)
+        )
+        if isinstance(step, GiveUp):
+            self.gave_up = step
+        else:
+            self.clock.at(self.clock.now_ns + step.delay_ns, self.connect)
+
+    def probe(self) -> None:
+        now_ns = self.clock.now_ns
+        if self.prober is not None and self.prober.due(
+            now_ns, audio_ns=self.audio_ns, probed_ns=self.probed_ns
+        ):
+            self.probed_ns = now_ns
+            datagram = self.sender.seal(DatagramType.PROBE, 0, b"")
+            self.network.datagram(lambda: self.server.on_datagram(datagram, self.number))
+
+    def on_datagram(self, datagram: bytes) -> None:
+        if self.inbox is None or self.tracker is None:
+            return
+        now_ns = self.clock.now_ns
+        block = self.inbox.receive(datagram, now_ns)
+        if block is None:
+            return
+        self.audio_ns = now_ns
+        if self.card_ppm is None:
+            self.push(block, now_ns)
+        else:
+            self.feed_card(block)
+
+    def push(self, block: Block, now_ns: int) -> None:
+        if self.pushed is None:
+            behind = (block.seq - block.first_seq) * FMT.block_frames
+            self.pushed = PushedPlayout(
+                FMT,
+                first_seq=block.first_seq,
+                first_time=block.time - behind,
+                patience_ns=self.target_ns,
+                now_ns=now_ns,
+            )
+        for pcm in self.pushed.put(block.seq, block.time, block.payload, now_ns):
+            self.recording += pcm
+        self.clock.at(now_ns + S, self.on_push_timer)
+
+    def on_push_timer(self) -> None:
+        if self.pushed is not None:
+            for pcm in self.pushed.handle_timeout(self.clock.now_ns):
+                self.recording += pcm
+            self.pump()
+
+    def feed_card(self, block: Block) -> None:
+        if self.pulled is None:
+            self.pulled = PulledPlayout(
+                FMT, first_seq=block.seq, first_time=block.time, target_ns=self.target_ns
+            )
+        self.pulled.put(block.seq, block.time, block.payload)
+
+    def on_card(self) -> None:
+        assert self.card_ppm is not None
+        if self.pulled is not None:
+            self.recording += self.pulled.pull(FMT.block_frames)
+        period_ns = round(FMT.block_ns / (1 + self.card_ppm / 1e6))
+        self.clock.at(self.clock.now_ns + period_ns, self.on_card)
+
+
+class World:
+    """One server, some clients, a source of `blocks` blocks from time 0 on."""
+
+    def __init__(
+        self, seed: int = 0, *, password: str | None = "secret", suite: Suite = Suite.ENCRYPTED
+    ) -> None:
+        self.clock = Clock()
+        self.rng = random.Random(seed)
+        self.server = SimServer(self.clock, self.rng, password=password, suite=suite)
+        self.clients: list[SimClient] = []
+
+    def add(
+        self,
+        *,
+        network: dict[str, object] | None = None,
+        password: str | None = "secret",
+        **options: object,
+    ) -> SimClient:
+        path = Network(clock=self.clock, rng=self.rng, **(network or {}))  # type: ignore[arg-type]
+        client = SimClient(
+            clock=self.clock,
+            rng=self.rng,
+            network=path,
+            server=self.server,
+            number=len(self.clients) + 1,
+            password=password,
+            **options,  # type: ignore[arg-type]
+        )
+        self.clients.append(client)
+        self.clock.at(0, client.connect)
+        return client
+
+    def stream(self, blocks: int, *, begin_ns: int = 100 * MS) -> None:
+        """Blocks in real time from `begin_ns`, then the end of the source."""
+
+        def send(k: int) -> None:
+            if k == blocks:
+                self.server.end()
+                return
+            self.server.send_block(k)
+            if k % 200 == 0:
+                self.server.tick_gate()
+            self.clock.at(begin_ns + (k + 1) * FMT.block_ns, lambda: send(k + 1))
+
+        self.clock.at(begin_ns, lambda: send(0))

@@ -121,13 +121,13 @@ class _Run:
         expected = self._expected.per_second(counters.received + counters.concealed, now_ns)
         gone = self._gone.per_second(counters.concealed, now_ns)
         return View(
-            state=client.state,
-            peers="" if client.suite is None else f"protection: {client.suite.label}",
+            state=client.status.state,
+            peers="" if client.status.suite is None else f"protection: {client.status.suite.label}",
             sound="" if snapshot.format is None else str(snapshot.format),
             level_db=None if snapshot.format is None else snapshot.level_db,
             delay_ms=self._delay_ms(),
             loss_percent=100 * gone / expected if expected else None,
-            bits_per_s=self._bytes.per_second(client.received_bytes, now_ns) * 8,
+            bits_per_s=self._bytes.per_second(client.status.received_bytes, now_ns) * 8,
         )
 
     def stats(self, now_ns: int) -> Mapping[str, Any]:
@@ -139,7 +139,7 @@ class _Run:
                 stream_fields(
                     rate=fmt.rate,
                     channels=fmt.channels,
-                    suite=None if client.suite is None else client.suite.label,
+                    suite=None if client.status.suite is None else client.status.suite.label,
                     received=counters.received,
                     lost=counters.lost,
                     late=counters.late,
@@ -152,14 +152,14 @@ class _Run:
                     delay_parts_ms=self._delay_parts(),
                     rtt_ms=ms(client.rtt_ns),
                     jitter_ms=ms(client.jitter_ns),
-                    bitrate=round(self._bytes.per_second(client.received_bytes, now_ns) * 8),
+                    bitrate=round(self._bytes.per_second(client.status.received_bytes, now_ns) * 8),
                     level_db=round(snapshot.level_db, 1),
                 )
             )
         return {
             "role": "client",
-            "state": client.state,
-            "peers": int(client.suite is not None and client.state != "reconnecting"),
+            "state": client.status.state,
+            "peers": int(client.status.suite is not None and client.status.state != "reconnecting"),
             "streams": streams,
         }
 

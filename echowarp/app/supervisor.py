@@ -33,7 +33,7 @@ class Supervisor:
                 self.fail(error)
 
         thread = threading.Thread(target=guarded, name=name, daemon=True)
-        self._threads.append(thread)
+        self._threads = [*filter(threading.Thread.is_alive, self._threads), thread]
         thread.start()
         return thread
 

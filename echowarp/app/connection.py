@@ -1,0 +1,220 @@
+"""One connection of a client: TCP, UDP and the session on top of them."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from queue import SimpleQueue
+
+from echowarp.app.playback import Playback
+from echowarp.crypto.suite import Suite, cipher_for_client
+from echowarp.media.format import NS_PER_S
+from echowarp.net.client_link import TcpLink, receive_datagram, send_datagram
+from echowarp.net.waker import Waker
+from echowarp.session.client_session import (
+    ClientEvent,
+    ClientSession,
+    Ended,
+    Received,
+    Started,
+)
+from echowarp.session.datagrams import DatagramSender
+from echowarp.session.inbox import ClientInbox
+from echowarp.session.prober import Prober
+from echowarp.session.streams import StreamTracker
+from echowarp.wire.datagram import DatagramType
+from echowarp.wire.records import End, EndReason, Stream, UdpOk
+from echowarp.wire.serial import unwrap
+
+log = logging.getLogger(__name__)
+
+LIVED_NS = 10 * NS_PER_S
+"""A session that lasted so long counts as one that played, stream or not."""
+UDP_PATIENCE_NS = 5 * NS_PER_S
+"""Without an answer to our datagrams for so long, a firewall is the likely cause."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Status:
+    """What is shown of a client, over all its connections."""
+
+    state: str = "connecting"
+    suite: Suite | None = None
+    received_bytes: int = 0
+    udp_warned: bool = False
+
+
+class Connection:
+    """One TCP connection with its UDP socket, on the client's control thread."""
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        waker: Waker,
+        *,
+        session: ClientSession,
+        playback: Playback,
+        follow: Callable[[Stream, int], StreamTracker],
+        status: Status,
+        read_bytes: int,
+        spawn: Callable[[str, Callable[[], None]], object],
+        stopping: threading.Event,
+    ) -> None:
+        self.session = session
+        self.played = False
+        self._playback = playback
+        self._follow = follow
+        self._status = status
+        self._read_bytes = read_bytes
+        self._spawn = spawn
+        self._stopping = stopping
+        self._link = TcpLink(sock, waker)
+        self._begun_ns = time.monotonic_ns()
+        self._udp: socket.socket | None = None
+        self._sender: DatagramSender | None = None
+        self._prober: Prober | None = None
+        self._inbox: ClientInbox | None = None
+        self._announced: SimpleQueue[tuple[int, StreamTracker]] = SimpleQueue()
+        self._streams: dict[int, StreamTracker] = {}
+        self._ended: Ended | None = None
+        self._open_end: End | None = None
+        self._settled_end = False
+        self._probed_ns: int | None = None
+        self._audio_ns: int | None = None
+
+    @property
+    def inbox_rejected(self) -> int:
+        """Datagrams dropped on this connection."""
+        return 0 if self._inbox is None else self._inbox.rejected
+
+    def answer_end(self) -> None:
+        """The ended stream is settled. From any thread."""
+        self._settled_end = True
+
+    def run(self) -> Ended:
+        """Pumps until the connection is over."""
+        session = self.session
+        while self._ended is None:
+            data = self._link.wait(self._due_ns(), self._read_bytes)
+            now_ns = time.monotonic_ns()
+            if data:
+                session.receive(data, now_ns)
+            elif data is not None:
+                session.receive_eof(now_ns)
+            session.handle_timeout(now_ns)
+            if self._stopping.is_set():
+                session.close(now_ns)
+            for event in session.events():
+                self._on_event(event, now_ns)
+            self._act(now_ns)
+            self._link.send(session.to_send())
+        self.played |= self._audio_ns is not None
+        self.played |= self._sender is not None and now_ns - self._begun_ns >= LIVED_NS
+        return self._ended
+
+    def close(self) -> None:
+        """Closes both sockets."""
+        self._link.close()
+        if self._udp is not None:
+            self._udp.close()
+
+    def _due_ns(self) -> int:
+        due = [self.session.timeout_ns()]
+        if self._prober is not None:
+            due.append(self._prober.timeout_ns())
+        return min(d for d in due if d is not None)
+
+    def _on_event(self, event: ClientEvent, now_ns: int) -> None:
+        if isinstance(event, Started):
+            self._on_started(event, now_ns)
+        elif isinstance(event, Received):
+            self._on_record(event, now_ns)
+        else:
+            self._ended = event
+
+    def _on_started(self, started: Started, now_ns: int) -> None:
+        self._status.state = "connected"
+        self._status.suite = started.suite
+        log.info("connected; audio protection: %s", started.suite.label)
+        if started.suite is Suite.NONE:
+            log.warning(
+                "the audio itself is neither encrypted nor signed: start the server "
+                "with --ssl to change that"
+            )
+        self._inbox = ClientInbox(keys=started.keys, suite=started.suite)
+        self._udp = self._link.open_udp()
+        self._sender = DatagramSender(
+            cipher=cipher_for_client(started.keys), session=started.keys.session
+        )
+        self._prober = Prober(now_ns)
+        self._spawn("udp", self._receive)
+
+    def _on_record(self, event: Received, now_ns: int) -> None:
+        record = event.record
+        if isinstance(record, Stream):
+            tracker = self._follow(record, now_ns)
+            self._streams[record.stream] = tracker
+            self._announced.put((record.stream, tracker))
+            self._settled_end, self._open_end = False, None
+        elif isinstance(record, UdpOk) and self._prober is not None:
+            self._prober.udp_ok(now_ns)
+        elif isinstance(record, End) and record.stream in self._streams:
+            tracker = self._streams[record.stream]
+            self._open_end = record
+            self._playback.end(unwrap(record.seq, tracker.newest.seq))
+
+    def _act(self, now_ns: int) -> None:
+        """Sends what is due by UDP, and the answer to an END whose stream is settled."""
+        prober = self._prober
+        if prober is not None and self._ended is None:
+            audio_ns, probed_ns = self._audio_ns, self._probed_ns
+            if prober.due(now_ns, audio_ns=audio_ns, probed_ns=probed_ns):
+                self._probe(now_ns)
+            if not prober.heard and now_ns - self._begun_ns > UDP_PATIENCE_NS:
+                self._warn_of_udp()
+        if self._open_end is not None and self._settled_end:
+            end, self._open_end = self._open_end, None
+            answer = End(stream=end.stream, seq=end.seq, reason=EndReason.STOPPED)
+            self.session.send(answer, now_ns)
+
+    def _warn_of_udp(self) -> None:
+        """Says once that datagrams do not get through."""
+        if not self._status.udp_warned:
+            self._status.udp_warned = True
+            log.warning(
+                "connected, but the server does not hear our UDP packets: let its UDP port, "
+                "the same number as its TCP port, through the firewalls in between"
+            )
+
+    def _probe(self, now_ns: int) -> None:
+        assert self._sender is not None and self._udp is not None
+        self._probed_ns = now_ns
+        send_datagram(self._udp, self._sender.seal(DatagramType.PROBE, 0, b""))
+
+    def _receive(self) -> None:
+        """The UDP thread of this connection."""
+        udp, inbox, playback = self._udp, self._inbox, self._playback
+        assert udp is not None and inbox is not None
+        while self._ended is None and not self._stopping.is_set():
+            try:
+                datagram = receive_datagram(udp, self._read_bytes)
+            except OSError:
+                if self._ended is not None or udp.fileno() < 0:
+                    return
+                raise
+            now_ns = time.monotonic_ns()
+            while not self._announced.empty():
+                inbox.announce(*self._announced.get())
+            if datagram is None:
+                continue
+            self._status.received_bytes += len(datagram)
+            block = inbox.receive(datagram, now_ns)
+            if block is not None:
+                self._audio_ns = now_ns
+                playback.arrived(block, now_ns)
+                if self._ended is None:
+                    self._status.state = "playing"

@@ -107,6 +107,7 @@ class PushedPlayback:
                 continue
             if message is None:
                 self._settle()
+                self._after()
                 return
             if isinstance(message, Begin):
                 self._on_begin(message)

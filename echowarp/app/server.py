@@ -52,7 +52,7 @@ class ServerApp:
         self.suite = _suite(settings)
         self._gate: DatagramGate[Way] = DatagramGate()
         self._guests: SimpleQueue[tuple[int, str, SessionKeys | None]] = SimpleQueue()
-        self._guarded = bool(prs)
+        self._bans_apply = bool(prs) and settings.reconnect_attempt > 0
         self._finishing = False
         self.server = Server(
             prs=prs,
@@ -112,9 +112,10 @@ class ServerApp:
 
     def reread_bans(self) -> None:
         """Reads the ban list's file again. From any thread."""
-        admission = self._admission()
-        self.tcp.post(lambda now_ns: self.server.replace_admission(admission))
-        log.info("ban list read again: %d entries", len(admission.bans))
+        if self._bans_apply:
+            bans = read_ban_file(self._settings.ban_list)
+            self.tcp.post(lambda now_ns: self.server.replace_bans(bans))
+            log.info("%s read again: %d entries", self._settings.ban_list, len(bans))
 
     def stop(self) -> None:
         """Says goodbye and ends the threads."""
@@ -127,11 +128,8 @@ class ServerApp:
         self._sockets.close()
 
     def _admission(self) -> Admission:
-        limit = self._settings.reconnect_attempt or None
-        bans = BanList()
-        if self._guarded and limit is not None:
-            bans = read_ban_file(self._settings.ban_list)
-        return Admission(limit=limit, bans=bans)
+        bans = read_ban_file(self._settings.ban_list) if self._bans_apply else BanList()
+        return Admission(limit=self._settings.reconnect_attempt or None, bans=bans)
 
     def _streams(self) -> list[Stream]:
         return [] if self.engine is None else [self.engine.stream()]

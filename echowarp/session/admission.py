@@ -27,6 +27,7 @@ class Admission:
         assert limit is None or limit >= 1
         self._limit = limit
         self.bans = bans
+        """Who is banned; replaced when the list has been read again."""
         self._failures: OrderedDict[IpNetwork, int] = OrderedDict()
         self._tickets: Counter[IpNetwork] = Counter()
 

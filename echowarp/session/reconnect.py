@@ -17,8 +17,8 @@ MAX_BUSY_DELAY_NS = 30_000 * NS_PER_MS
 """The longest wait after 429 and 503: the server asked to be left alone."""
 SPREAD_PERCENT = 20
 MAX_UNPROVED = 5
-"""So many connections in a row lost between our tag and the server's: it may be
-a false server that tests one guess on each."""
+"""So many connections lost between our tag and the server's, without one that
+played in between: it may be a false server that tests one guess on each."""
 
 FINAL_CODES = frozenset({Code.WRONG_PASSWORD, Code.BANNED, Code.VERSION})
 BUSY_CODES = frozenset({Code.TOO_MANY, Code.FULL})
@@ -47,7 +47,7 @@ class Retry:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GiveUp:
     """Stop. refused: the server's final answer, else too many failures;
-    false_server: five unproved connections in a row."""
+    false_server: five unproved connections and none that played."""
 
     refused: bool
     false_server: bool = False
@@ -77,7 +77,9 @@ class Reconnector:
             self.failures = self._unproved = 0
             self._delay_ns = FIRST_DELAY_NS
             return Retry(delay_ns=0)
-        self._unproved = self._unproved + 1 if outcome.unproved else 0
+        # Only a session that played clears this: else a false server could put a
+        # failure of another kind between its guesses and go on for ever.
+        self._unproved += outcome.unproved
         if self._unproved >= MAX_UNPROVED:
             return GiveUp(refused=True, false_server=True)
         if outcome.code in BUSY_CODES:

@@ -15,6 +15,7 @@ from echowarp.crypto.schedule import SessionKeys
 from echowarp.crypto.suite import Suite
 from echowarp.session.address import IpNetwork, network_of
 from echowarp.session.admission import Admission
+from echowarp.session.bans import BanList
 from echowarp.session.channel import NS_PER_S
 from echowarp.session.exchange import RandomBytes
 from echowarp.session.server_connection import (
@@ -116,9 +117,9 @@ class Server:
         """Whether no connection is left."""
         return not self._connections
 
-    def replace_admission(self, admission: Admission) -> None:
-        """The ban list has been read again: new connections are judged by it."""
-        self._admission = admission
+    def replace_bans(self, bans: BanList) -> None:
+        """The ban list has been read again. Failures and tickets stay counted."""
+        self._admission.bans = bans
 
     def connected(self, connection: int, host: str, now_ns: int) -> None:
         """A TCP connection was accepted. host: the peer's numeric address."""

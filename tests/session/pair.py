@@ -10,7 +10,9 @@ from echowarp.session import client_session, server_connection
 from echowarp.session.admission import Admission
 from echowarp.session.bans import BanList
 from echowarp.session.client_session import ClientEvent, ClientSession
-from echowarp.session.server_connection import ConnectionEvent, ServerConnection
+from echowarp.session.server_connection import Closed, ConnectionEvent, ServerConnection, State
+from echowarp.wire import handshake as frames
+from echowarp.wire.codes import Code
 from tests.virtual import PASSWORD, START_NS, seeded_bytes
 
 HOST = "192.0.2.1"
@@ -100,3 +102,37 @@ def flip(bit: int) -> Callable[[bytes], bytes]:
         return bytes(changed)
 
     return change
+
+
+def error(code: Code) -> bytes:
+    """An ERROR frame."""
+    return frames.pack_error(code)
+
+
+def closed_with(pair: Pair) -> Code | None:
+    """Why the server's connection is over; it must be, and have said so once."""
+    (event,) = [e for e in pair.server_events if isinstance(e, Closed)]
+    assert pair.server.state is State.CLOSED
+    assert pair.server.timeout_ns() is None
+    return event.code
+
+
+def tickets_free(pair: Pair) -> int:
+    """How many more guesses the address has now."""
+    free = 0
+    while pair.admission.take_ticket(HOST):
+        free += 1
+    for _ in range(free):
+        pair.admission.give_back(HOST)
+    return free
+
+
+def all_tickets_out() -> Pair:
+    """A server whose only ticket another connection holds; HELLO is in."""
+    pair = Pair(admission=Admission(limit=1, bans=BanList()))
+    assert pair.admission.take_ticket(HOST)
+    pair.down()
+    pair.up()
+    assert pair.server.state is State.QUEUED
+    assert pair.server.to_send() == b""
+    return pair

@@ -96,6 +96,14 @@ def test_the_least_recent_failures_are_forgotten_first() -> None:
     assert guess_wrong(book, others[-1]) is not None, "the newest was kept"
 
 
+def test_a_new_failure_makes_an_address_recent() -> None:
+    book = admission(3)
+    hosts = [f"10.0.{k // 256}.{k % 256}" for k in range(MAX_REMEMBERED)]
+    for host in (*hosts, hosts[0], OTHER):
+        assert guess_wrong(book, host) is None
+    assert guess_wrong(book, hosts[0]) is not None
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_no_order_of_events_buys_an_extra_guess(seed: int) -> None:
     """Many connections of one address, in any order: never more wrong guesses than the limit."""

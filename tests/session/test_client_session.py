@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from echowarp.crypto.limits import MAX_NUMBERS
 from echowarp.crypto.record import RecordSealer
 from echowarp.crypto.schedule import SessionKeys
 from echowarp.crypto.suite import Suite
@@ -12,7 +11,6 @@ from echowarp.session.client_session import (
     TRANSITIONS,
     ClientSession,
     Ended,
-    Received,
     Started,
     State,
 )
@@ -20,19 +18,15 @@ from echowarp.session.server_connection import Closed
 from echowarp.wire import handshake as frames
 from echowarp.wire.codes import Code
 from echowarp.wire.records import (
-    Anchor,
-    Close,
-    Pong,
-    Record,
     Session,
     UdpOk,
     pack_record,
 )
 from tests.crypto.known import CPACE, PROTOCOL, case_name, unhex
+from tests.session.client_pair import SESSION, ended, in_state
 from tests.session.pair import Pair, flip
 from tests.virtual import S, handshake_script, seeded_bytes
 
-SESSION = Session(suite=2, user=7, resume=bytes(16))
 LOW_ORDER = [
     bytes.fromhex(point["u"]) for point in CPACE["scalar_mult_vfy"]["points"] if point["abort"]
 ]
@@ -42,39 +36,6 @@ UNFINISHED = (State.AWAIT_GREETING, State.AWAIT_REPLY, State.AWAIT_ACCEPT)
 def greeting(low: int = 1, high: int = 1) -> bytes:
     nonce = bytes(range(16))
     return frames.pack_greeting(frames.Greeting(version_min=low, version_max=high, nonce=nonce))
-
-
-def in_state(state: State) -> Pair:
-    """A pair whose client is in that state, with nothing waiting at the client."""
-    pair = Pair()
-    if state is State.AWAIT_REPLY:
-        pair.down()
-    elif state is State.AWAIT_ACCEPT:
-        pair.to_confirm()
-    elif state in (State.AWAIT_SESSION, State.RUNNING):
-        pair.to_running()
-    if state is State.RUNNING:
-        pair.server.send(SESSION, pair.now_ns)
-        pair.down()
-        pair.up()
-        pair.down()
-    pair.client.to_send()
-    assert pair.client.state is state
-    return pair
-
-
-def ended(pair: Pair) -> Ended:
-    pair.client_events += pair.client.events()
-    (event,) = [event for event in pair.client_events if isinstance(event, Ended)]
-    assert pair.client.state is State.CLOSED
-    assert pair.client.timeout_ns() is None
-    return event
-
-
-def sealer_of(pair: Pair) -> RecordSealer:
-    keys = pair.server_keys()
-    assert keys is not None
-    return RecordSealer(keys.control_server)
 
 
 @pytest.mark.parametrize("case", PROTOCOL, ids=case_name)
@@ -282,83 +243,6 @@ def test_the_round_trip_is_measured_at_once() -> None:
     assert pair.client.rtt_ns == 30_000_000
 
 
-@pytest.mark.parametrize(
-    "record",
-    [UdpOk(number=0, port=1), Anchor(stream=0, time=0, captured=0)],
-)
-def test_the_first_record_is_session(record: Record) -> None:
-    pair = in_state(State.AWAIT_SESSION)
-    pair.client.receive(sealer_of(pair).seal(pack_record(record)), pair.now_ns)
-    assert ended(pair).code == Code.INVALID
-
-
-@pytest.mark.parametrize("suite", [3, 4, 255])
-def test_an_unknown_suite_is_invalid(suite: int) -> None:
-    pair = in_state(State.AWAIT_SESSION)
-    session = Session(suite=suite, user=1, resume=bytes(16))
-    pair.client.receive(sealer_of(pair).seal(pack_record(session)), pair.now_ns)
-    assert ended(pair).code == Code.INVALID
-    assert pair.client.to_send() == b""
-
-
-@pytest.mark.parametrize("state", [State.AWAIT_SESSION, State.RUNNING])
-@pytest.mark.parametrize("code", [200, 408, 410, 503, 65535])
-def test_close_is_the_servers_reason(state: State, code: int) -> None:
-    pair = in_state(state)
-    sealer = sealer_of(pair)
-    if state is State.RUNNING:
-        sealer.seal(b"session")
-        sealer.seal(b"pong")
-    pair.client.receive(sealer.seal(pack_record(Close(code=code))), pair.now_ns)
-    event = ended(pair)
-    assert (event.code, event.by_peer, event.unproved) == (code, True, False)
-    assert pair.client.to_send() == b""
-
-
-@pytest.mark.parametrize("trick", ["replayed", "reordered", "altered", "short"])
-def test_bad_records_close_without_a_reply(trick: str) -> None:
-    pair = in_state(State.RUNNING)
-    sealer = sealer_of(pair)
-    zeroth, _, first, second = (sealer.seal(b"\x13" + bytes(10)) for _ in range(4))
-    short = sealer_of(pair)
-    short.seal(b"session")
-    short.seal(b"pong")
-    data = {
-        "replayed": zeroth,
-        "reordered": second,
-        "altered": flip(77)(first),
-        "short": short.seal(b"\x13\x00"),
-    }[trick]
-    pair.client.receive(data, pair.now_ns)
-    event = ended(pair)
-    assert (event.code, event.by_peer) == (Code.INVALID, False)
-    assert pair.client.to_send() == b""
-
-
-def test_records_are_told_and_unknown_or_repeated_ones_are_not() -> None:
-    pair = in_state(State.RUNNING)
-    sealer = sealer_of(pair)
-    sealer.seal(b"session")
-    sealer.seal(b"pong")
-    for plaintext in (b"\x7fnew", pack_record(SESSION), pack_record(Pong(value=4))):
-        pair.client.receive(sealer.seal(plaintext), pair.now_ns)
-    record = UdpOk(number=3, port=4)
-    pair.client.receive(sealer.seal(pack_record(record)), pair.now_ns)
-    pair.wait(0)
-    assert pair.client_events[1:] == [Received(record=record)]
-
-
-def test_heartbeat() -> None:
-    pair = in_state(State.RUNNING)
-    assert pair.client.timeout_ns() == pair.now_ns + 5 * S
-    pair.wait(5 * S)
-    assert len(pair.client.to_send()) == 2 + 9 + 16
-    pair.now_ns += 10 * S
-    pair.client.handle_timeout(pair.now_ns)
-    event = ended(pair)
-    assert (event.code, event.by_peer) == (Code.TIMEOUT, False)
-
-
 def test_sends_only_when_running() -> None:
     for state in (*UNFINISHED, State.AWAIT_SESSION):
         pair = in_state(state)
@@ -385,27 +269,6 @@ def test_closing_from_every_state(state: State) -> None:
         pair.server.receive(said, pair.now_ns)
         pair.wait(0)
         assert [e.code for e in pair.server_events if isinstance(e, Closed)] == [None]
-
-
-@pytest.mark.parametrize("way", ["close", "send", "ping", "receive"])
-def test_spent_numbers_end_it(way: str) -> None:
-    pair = in_state(State.RUNNING)
-    assert pair.client._channel is not None
-    pair.client._channel._sealer._next_number = MAX_NUMBERS
-    if way == "close":
-        pair.client.close(pair.now_ns)
-    elif way == "send":
-        pair.client.send(UdpOk(number=1, port=1), pair.now_ns)
-    elif way == "ping":
-        pair.wait(5 * S)
-    else:
-        sealer = sealer_of(pair)
-        sealer.seal(b"session")
-        sealer.seal(b"pong")
-        pair.client.receive(sealer.seal(b"\x11" + bytes(8)), pair.now_ns)
-    event = ended(pair)
-    assert (event.code, event.by_peer) == (Code.CLOSING, False)
-    assert pair.client.to_send() == b""
 
 
 @given(

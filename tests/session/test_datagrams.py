@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import struct
+
 import pytest
 
 from echowarp.crypto.limits import MAX_NUMBERS, NumbersSpent
@@ -104,3 +106,10 @@ def test_spent_numbers() -> None:
         with pytest.raises(NumbersSpent):
             sender.seal(1, 0, BODY)
     assert sender.sent == MAX_NUMBERS
+
+
+def test_a_number_is_spent_even_if_sealing_fails() -> None:
+    sender, _ = ends(Suite.ENCRYPTED)
+    with pytest.raises(struct.error):
+        sender.seal(256, 0, BODY)
+    assert parse_header(sender.seal(1, 0, BODY)).number == 1

@@ -67,6 +67,11 @@ def test_after_busy_a_plain_failure_waits_2_s_at_most() -> None:
     assert book.failures == 2
 
 
+def test_plain_failures_do_not_wind_up_the_wait_of_a_busy_server() -> None:
+    book = reconnector(0)
+    assert delays_ms(book, [LOST] * 6 + [CROWDED] * 2)[-2:] == [2000, 4000]
+
+
 @pytest.mark.parametrize("attempts", [1, 3, 5])
 def test_it_gives_up_at_the_attempts_th_failure(attempts: int) -> None:
     book = reconnector(attempts)
@@ -116,12 +121,20 @@ def test_an_unauthenticated_reason_does_not_hide_an_unproved_end(code: int) -> N
     assert book.next_step(outcome) == GiveUp(refused=True, false_server=True)
 
 
-@pytest.mark.parametrize("between", [LOST, PLAYED, CROWDED])
-def test_only_in_a_row(between: Outcome) -> None:
+def test_a_session_that_played_clears_the_unproved_ones() -> None:
     book = reconnector(0)
     for _ in range(5):
         assert all(isinstance(book.next_step(UNPROVED), Retry) for _ in range(4))
+        assert isinstance(book.next_step(PLAYED), Retry)
+
+
+@pytest.mark.parametrize("between", [LOST, CROWDED])
+def test_failures_of_another_kind_do_not_clear_them(between: Outcome) -> None:
+    book = reconnector(0)
+    for _ in range(4):
+        assert isinstance(book.next_step(UNPROVED), Retry)
         assert isinstance(book.next_step(between), Retry)
+    assert book.next_step(UNPROVED) == GiveUp(refused=True, false_server=True)
 
 
 def test_the_spread_is_20_percent_both_ways_and_no_more() -> None:

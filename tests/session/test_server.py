@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from echowarp.crypto.suite import Suite
-from echowarp.session.admission import Admission
+from echowarp.session.address import network_of
 from echowarp.session.bans import BanList
 from echowarp.session.client_session import Ended, Received, Started
 from echowarp.session.server import MAX_USER, Joined, Left, TurnedAway
@@ -260,8 +260,11 @@ def test_a_new_ban_list_is_for_new_connections() -> None:
     world = World()
     world.join()
     bans = BanList()
-    fresh = Admission(limit=5, bans=bans)
-    world.server.replace_admission(fresh)
+    bans.add(network_of("192.0.2.99"))
+    world.server.replace_bans(bans)
+    connection = world.connect("192.0.2.99")
+    world.pump()
+    assert ended(world, connection).code == Code.BANNED
     world.join()
     assert world.server.sessions == 2
 

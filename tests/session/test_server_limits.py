@@ -305,3 +305,9 @@ def test_port_scanners_and_old_clients_are_never_banned() -> None:
     assert len(world.admission.bans) == 0
     assert world.join() not in world.closed
     assert isinstance(world.admission.bans, BanList)
+
+
+def test_without_a_password_there_is_nothing_to_queue_for() -> None:
+    world = World(limit=1, password=None)
+    holders = [silent_ticket_holder(world) for _ in range(10)]
+    assert [len(world.heard[holder]) for holder in holders] == [25 + 35] * 10

@@ -146,7 +146,7 @@ def _row(device: DeviceInfo) -> tuple[str, ...]:
         ("hears an output (-o)", device.is_loopback),
     )
     return (
-        (">" if device.is_default_input else "") + ("<" if device.is_default_output else ""),
+        (">" if device.is_default_input else " ") + ("<" if device.is_default_output else " "),
         str(device.index),
         "".join(letter if letter.isprintable() else "?" for letter in device.name),
         device.host_api,

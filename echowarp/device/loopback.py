@@ -19,6 +19,9 @@ _PULSE_PCM = "pulse"
 """The ALSA device that reaches the sound server and obeys PULSE_SOURCE. Others (default,
 pipewire) need not, and would hand out the microphone instead."""
 
+_DEFAULT_NAMES = (_PULSE_PCM, "default")
+"""Devices that stand for whatever output is the default."""
+
 _PACTL_TIMEOUT_S = 3.0
 
 
@@ -44,24 +47,14 @@ def choose_loopback(
     index may mean such an input itself (a monitor, a WASAPI loopback, BlackHole) or
     the output that it hears. Raises DeviceError that says what to install or choose.
     """
-    loopbacks = [device for device in devices if device.is_loopback]
     if device_id is not None:
         asked = choose(devices, device_id=device_id, name=None, want=_any_way(devices, device_id))
         if asked.is_loopback:
             return asked
-        return _hearing(devices, loopbacks, asked.name, platform, outputs, asked)
-    if name is not None:
-        return _hearing(devices, loopbacks, name, platform, outputs, None)
-    if platform == "win32":
-        default = next((device.name for device in devices if device.is_default_output), "")
-        matching = [device for device in loopbacks if default and device.name.startswith(default)]
-        loopbacks = matching or loopbacks
-    pulse = _through_pulse(devices, _DEFAULT_MONITOR)
-    if pulse is not None:
-        return pulse
-    if loopbacks:
-        return loopbacks[0]
-    raise DeviceError(_advice(platform))
+        name = asked.name
+    if name is None or name.casefold() in _DEFAULT_NAMES:
+        return _hearing_default(devices, platform)
+    return _hearing(devices, name, platform, outputs)
 
 
 def _any_way(devices: Sequence[DeviceInfo], device_id: int) -> Want:
@@ -70,41 +63,43 @@ def _any_way(devices: Sequence[DeviceInfo], device_id: int) -> Want:
     return "output" if outputs and outputs[0] else "input"
 
 
+def _hearing_default(devices: Sequence[DeviceInfo], platform: str) -> DeviceInfo:
+    """The device that hears the default output."""
+    pulse = _through_pulse(devices, _DEFAULT_MONITOR)
+    if pulse is not None:
+        return pulse
+    loopbacks = [device for device in devices if device.is_loopback]
+    if not loopbacks:
+        raise DeviceError(_advice(platform))
+    # PyAudioWPatch calls it as the output, with " [Loopback]" after it.
+    default = next((device.name for device in devices if device.is_default_output), None)
+    matching = [device for device in loopbacks if default and device.name.startswith(default)]
+    return (matching or loopbacks)[0]
+
+
 def _hearing(
-    devices: Sequence[DeviceInfo],
-    loopbacks: Sequence[DeviceInfo],
-    name: str,
-    platform: str,
-    outputs: Sequence[PulseOutput],
-    asked: DeviceInfo | None,
+    devices: Sequence[DeviceInfo], name: str, platform: str, outputs: Sequence[PulseOutput]
 ) -> DeviceInfo:
-    """The device that hears the output called `name` (or the device `asked`)."""
-    if asked is not None and asked.name in (_PULSE_PCM, "default"):
-        found = _through_pulse(devices, _DEFAULT_MONITOR)
-        if found is not None:
-            return found
+    """The device that hears the output called `name`."""
     wanted = name.casefold()
-    matches = [
-        output
-        for output in outputs
-        if wanted in output.name.casefold() or wanted in output.description.casefold()
+    called = [(each, (each.name.casefold(), each.description.casefold())) for each in outputs]
+    matches = [each for each, names in called if wanted in names] or [
+        each for each, names in called if any(wanted in one for one in names)
     ]
-    exact = [each for each in matches if wanted in (each.name.casefold(), each.description)]
-    matches = exact or matches
     if len(matches) > 1:
-        listed = ", ".join(f"'{each.description}' ({each.name})" for each in matches)
-        raise DeviceError(f"'{name}' is ambiguous; it matches the outputs {listed}")
-    if matches:
-        found = _through_pulse(devices, f"{matches[0].name}.monitor")
-        if found is not None:
-            return found
-    if loopbacks:
-        # Of one output PyAudioWPatch says "Speakers", of its loopback "Speakers [Loopback]".
+        raise DeviceError(f"'{name}' is ambiguous; it matches the outputs {_listed(matches)}")
+    pulse = _through_pulse(devices, f"{matches[0].name}.monitor") if matches else None
+    if pulse is not None:
+        return pulse
+    if any(device.is_loopback for device in devices):
         return choose(devices, device_id=None, name=name, want="loopback")
-    if outputs and _through_pulse(devices, "") is not None:
-        listed = ", ".join(f"'{each.description}' ({each.name})" for each in outputs)
-        raise DeviceError(f"no output has '{name}' in its name; there is {listed}")
+    if outputs and _through_pulse(devices, _DEFAULT_MONITOR) is not None:
+        raise DeviceError(f"no output has '{name}' in its name; there is {_listed(outputs)}")
     raise DeviceError(_advice(platform))
+
+
+def _listed(outputs: Sequence[PulseOutput]) -> str:
+    return ", ".join(f"'{each.description}' ({each.name})" for each in outputs)
 
 
 def _through_pulse(devices: Sequence[DeviceInfo], source: str) -> DeviceInfo | None:

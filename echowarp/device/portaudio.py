@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import importlib
 import importlib.util
 import logging
@@ -76,6 +77,7 @@ def initialise() -> Any:
     Raises DeviceError.
     """
     module = load()
+    _hush_alsa()
     try:
         with quiet_stderr():
             return module.PyAudio()
@@ -106,6 +108,33 @@ def run_with_timeout(work: Callable[[], object], timeout_s: float) -> bool:
     if thread.is_alive():
         _log.debug("closing an audio device took more than %g s and was left", timeout_s)
     return not thread.is_alive()
+
+
+_AlsaHandler = ctypes.CFUNCTYPE(
+    None, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p
+)
+
+
+def _log_alsa(
+    file: bytes | None, line: int, function: bytes | None, error: int, text: bytes | None
+) -> None:
+    # The arguments of `text` are out of reach of ctypes.
+    _log.debug("ALSA: %s: %s", (function or b"").decode(), (text or b"").decode())
+
+
+_alsa_handler = _AlsaHandler(_log_alsa)
+"""Kept here: ALSA holds a pointer to it as long as the process lives."""
+
+
+def _hush_alsa() -> None:
+    """Has ALSA log at DEBUG what it would write over the live line at every underrun."""
+    if not sys.platform.startswith("linux"):
+        return
+    try:
+        alsa = ctypes.CDLL("libasound.so.2")
+    except OSError:  # a PortAudio without ALSA
+        return
+    alsa.snd_lib_error_set_handler(_alsa_handler)
 
 
 @contextlib.contextmanager

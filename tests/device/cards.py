@@ -21,6 +21,7 @@ from echowarp.device import card
 from echowarp.device.seams import Capture
 from echowarp.errors import DeviceError
 from echowarp.media.format import Format
+from tests.pulse import raise_priority
 
 
 def say(**facts: object) -> None:
@@ -127,4 +128,5 @@ def main(command: str, *rest: str) -> None:
 
 if __name__ == "__main__":
     sys.setswitchinterval(0.0001)
+    raise_priority()
     main(*sys.argv[1:])

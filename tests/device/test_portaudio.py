@@ -82,3 +82,25 @@ def test_a_closing_step_that_fails_is_done() -> None:
         raise OSError("Stream closed")
 
     assert run_with_timeout(fails, 1)
+
+
+UNDERRUN = """
+import ctypes
+from echowarp.device.portaudio import initialise, terminate
+pa = initialise()
+# Any message of ALSA, here outside the time in which standard error is kept.
+print(ctypes.CDLL("libasound.so.2").snd_pcm_open(ctypes.byref(ctypes.c_void_p()), b"nosuch", 0, 0))
+terminate(pa)
+"""
+
+
+def test_alsa_stays_quiet_while_running() -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", UNDERRUN],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "JACK_NO_START_SERVER": "1"},
+    )
+    assert int(run.stdout) < 0
+    assert run.stderr == ""

@@ -21,7 +21,7 @@ from echowarp.errors import ConfigError, EchoWarpError
 from echowarp.ui.logs import set_up_logging
 from echowarp.ui.terminal import Terminal, wants_live_line
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("echowarp.main")  # also when this module is run as __main__
 
 SWITCH_INTERVAL_S = 0.0001
 """At the default of 5 ms, one busy Python thread makes the audio thread up to
@@ -39,23 +39,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         _dispatch(parse_command_line(arguments, os.environ))
     except EchoWarpError as error:
         if str(error):
-            _complain(f"echowarp: {error}")
+            _complain(str(error), logging.ERROR if error.exit_status else logging.INFO)
         return error.exit_status
     except KeyboardInterrupt:
         return 0
     except Exception as error:
         if verbose:
             traceback.print_exc()
-        _complain(f"echowarp: unexpected failure: {type(error).__name__}: {error}")
+        _complain(f"unexpected failure: {type(error).__name__}: {error}")
         return EchoWarpError.exit_status
     return 0
 
 
-def _complain(text: str) -> None:
+def _complain(text: str, level: int = logging.ERROR) -> None:
     line = " ".join(text.splitlines())
-    log.error(line)
-    if not logging.getLogger("echowarp").handlers:
-        print(line, file=sys.stderr)
+    if logging.getLogger("echowarp").handlers:
+        log.log(level, line)
+    else:
+        print(f"echowarp: {line}", file=sys.stderr)
 
 
 def _dispatch(invocation: Invocation) -> None:

@@ -52,13 +52,16 @@ class Client:
         self._tracker: StreamTracker | None = None
         self._connection: Connection | None = None
         self._past_rejected = 0
+        self._rtt_ns: int | None = None
         self.status = Status()
 
     @property
     def rtt_ns(self) -> int | None:
-        """Round trip of the control channel."""
+        """Round trip of the control channel, the last that was measured."""
         connection = self._connection
-        return None if connection is None else connection.session.rtt_ns
+        if connection is not None and connection.session.rtt_ns is not None:
+            self._rtt_ns = connection.session.rtt_ns
+        return self._rtt_ns
 
     @property
     def jitter_ns(self) -> float | None:

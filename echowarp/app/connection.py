@@ -97,6 +97,15 @@ class Connection:
 
     def run(self) -> Ended:
         """Pumps until the connection is over."""
+        try:
+            return self._pump()
+        except BaseException:
+            # A device or a file has failed: the server should not have to guess.
+            self.session.close(time.monotonic_ns())
+            self._link.send(self.session.to_send())
+            raise
+
+    def _pump(self) -> Ended:
         session = self.session
         while self._ended is None:
             data = self._link.wait(self._due_ns(), self._read_bytes)
@@ -161,6 +170,9 @@ class Connection:
             self._announced.put((record.stream, tracker))
             self._settled_end, self._open_end = False, None
         elif isinstance(record, UdpOk) and self._prober is not None:
+            # The sink is open by now: a ping before that would measure its opening.
+            if not self._prober.heard:
+                self.session.ping(now_ns)
             self._prober.udp_ok(now_ns)
         elif isinstance(record, End) and record.stream in self._streams:
             tracker = self._streams[record.stream]

@@ -6,6 +6,7 @@ import logging
 import sys
 
 from echowarp.config.settings import Settings
+from echowarp.device import portaudio
 from echowarp.device.card import CardSource, open_card_sink, open_card_source
 from echowarp.device.file_source import PipeSource, ToneSource, WavSource
 from echowarp.device.pipe_sink import NullSink, StdoutSink
@@ -45,7 +46,11 @@ def _make_source(settings: Settings, source: str) -> Source:
     if source == "device":
         return _card_source(settings)
     if source.lower().endswith(".wav"):
-        return WavSource(source, block_ms=settings.block_ms, loop=settings.loop)
+        wav = WavSource(source, block_ms=settings.block_ms, loop=settings.loop)
+        if wav.truncated:
+            seconds = wav.frames / wav.format.rate
+            log.warning("%s is cut short: only its first %.1f s can be sent", source, seconds)
+        return wav
     fmt = Format.for_blocks(
         rate=settings.sample_rate or DEFAULT_RATE,
         channels=settings.channels or DEFAULT_CHANNELS,
@@ -71,7 +76,10 @@ def _card_source(settings: Settings) -> CardSource:
 
 
 def check_sink(settings: Settings) -> None:
-    """Finds out before any connection whether the sink can be written. Raises ConfigError."""
+    """Finds out before any connection whether the sink can be had: ConfigError for a
+    file that cannot be written, DeviceError where PyAudio is missing."""
+    if settings.sink == "device":
+        portaudio.load()
     if settings.sink.lower().endswith(".wav"):
         check_writable(settings.sink, settings.overwrite)
 

@@ -78,7 +78,8 @@ class PulledPlayback:
             self._sink.stop()
             self._sink = None
             self._settle()
-            self._publish(None)
+            # The delay stays what it was: the last word of a run tells it.
+            self.snapshot = replace(self.snapshot, counters=self._settled)
 
     def _pull(self, frames: int) -> bytes:
         fmt = self._sink_format
@@ -139,15 +140,14 @@ class PulledPlayback:
             self._settled = total(self._settled, playout.counters)
             self._settled_frames += playout.played_frames
 
-    def _publish(self, playout: PulledPlayout | None) -> None:
+    def _publish(self, playout: PulledPlayout) -> None:
         fmt, sink = self._sink_format, self._sink
         assert fmt is not None
-        running = 0 if playout is None else playout.played_frames
         self.snapshot = replace(
             self.snapshot,
             format=fmt,
-            counters=total(self._settled, None if playout is None else playout.counters),
-            buffer_ns=None if playout is None else fmt.frames_to_ns(playout.buffered_frames),
+            counters=total(self._settled, playout.counters),
+            buffer_ns=fmt.frames_to_ns(playout.buffered_frames),
             device_ns=None if sink is None else sink.delay_ns(),
-            played_frames=self._settled_frames + running,
+            played_frames=self._settled_frames + playout.played_frames,
         )

@@ -17,6 +17,7 @@ from echowarp.app.supervisor import Supervisor
 from echowarp.app.watch import RateMeter, Watch, catch_signals
 from echowarp.config.settings import Settings
 from echowarp.crypto.password import encode_password
+from echowarp.crypto.suite import Suite
 from echowarp.ui.status import View
 from echowarp.ui.terminal import Terminal
 
@@ -25,6 +26,11 @@ log = logging.getLogger(__name__)
 NS_PER_MS = 1_000_000
 AUTO_LATENCY_MS = 60.0
 """Covers the jitter of good Wi-Fi and the bursts of a sound server."""
+PROTECTION: dict[Suite | None, str] = {
+    Suite.NONE: "unprotected",
+    Suite.INTEGRITY: "signed",
+    Suite.ENCRYPTED: "encrypted",
+}
 NO_PASSWORD = (
     "no password: an active attacker can impersonate the server; set --password on both sides"
 )
@@ -122,7 +128,7 @@ class _Run:
         gone = self._gone.per_second(counters.concealed, now_ns)
         return View(
             state=client.status.state,
-            peers="" if client.status.suite is None else f"protection: {client.status.suite.label}",
+            peers=PROTECTION.get(client.status.suite, ""),
             sound="" if snapshot.format is None else str(snapshot.format),
             level_db=None if snapshot.format is None else snapshot.level_db,
             delay_ms=self._delay_ms(),

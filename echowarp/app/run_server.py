@@ -13,6 +13,7 @@ from echowarp.app.server import ServerApp
 from echowarp.app.stats import StatsWriter, stream_fields
 from echowarp.app.supervisor import Supervisor
 from echowarp.app.watch import RateMeter, Watch, catch_signals
+from echowarp.app.words import listeners
 from echowarp.config.settings import Settings
 from echowarp.crypto.password import encode_password
 from echowarp.net.sockets import open_server_sockets
@@ -55,7 +56,7 @@ def run_server(settings: Settings, terminal: Terminal) -> None:
     log.info(
         "listening on port %d (TCP and UDP); %s",
         sockets.port,
-        "no source" if app.format is None else f"streaming {settings.source}: {app.format}",
+        "no source" if app.format is None else f"{_source_name(settings)}: {app.format}",
     )
     watch = Watch(shown, supervisor, terminal, stats)
     app.start()
@@ -66,6 +67,15 @@ def run_server(settings: Settings, terminal: Terminal) -> None:
         watch.close()
     supervisor.raise_error()
     shown.summarise()
+
+
+def _source_name(settings: Settings) -> str:
+    if settings.source == "-":
+        return "standard input"
+    if settings.source != "device":
+        return settings.source
+    heard = "the microphone" if settings.is_input_audio_device else "what the speakers play"
+    return f"{settings.device or heard} on a sound card"
 
 
 def _say_warnings(settings: Settings) -> None:
@@ -113,7 +123,7 @@ class _Shown:
         fmt = self._app.format
         return View(
             state=self._state,
-            peers="1 listener" if sessions == 1 else f"{sessions} listeners",
+            peers=listeners(sessions),
             sound="" if fmt is None else str(fmt),
             level_db=None if report is None else report.level_db,
             delay_ms=None,

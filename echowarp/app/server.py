@@ -9,6 +9,7 @@ from queue import SimpleQueue
 from echowarp.app.ban_file import add_ban, read_ban_file
 from echowarp.app.engine import Engine, Join, Leave, Open, Pause, Quit, Report
 from echowarp.app.supervisor import Supervisor
+from echowarp.app.words import listeners
 from echowarp.config.settings import Settings
 from echowarp.crypto.schedule import SessionKeys
 from echowarp.crypto.suite import Suite, cipher_for_audio
@@ -23,7 +24,7 @@ from echowarp.session.datagrams import DatagramSender
 from echowarp.session.gate import DatagramGate
 from echowarp.session.server import Joined, Left, Server, ServerEvent, TurnedAway, WrongPassword
 from echowarp.wire.codes import Code
-from echowarp.wire.records import Anchor, End, Stream
+from echowarp.wire.records import Anchor, End, EndReason, Stream
 
 log = logging.getLogger(__name__)
 
@@ -189,7 +190,8 @@ class ServerApp:
             self._finishing = True
             self.server.finish(end, now_ns)
 
-        log.info("the source has ended; saying goodbye to %d listeners", self.sessions)
+        why = "--duration is over" if end.reason is EndReason.STOPPED else "the source has ended"
+        log.info("%s; saying goodbye to %s", why, listeners(self.sessions))
         self.tcp.post(finish)
 
     # On the UDP thread.

@@ -83,7 +83,9 @@ class Watch:
             on_turn()
             if self._terminal.live:
                 view = self._watched.view(now_ns)
-                self._terminal.show(render(view, unicode=self._terminal.unicode))
+                self._terminal.show(
+                    render(view, unicode=self._terminal.unicode, columns=self._terminal.columns)
+                )
             if now_ns >= self._stats_due_ns:
                 self._stats_due_ns += STATS_EVERY_NS
                 self._write(now_ns)

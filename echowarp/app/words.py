@@ -24,6 +24,11 @@ FALSE_SERVER = (
 )
 
 
+def listeners(count: int) -> str:
+    """So many listeners, in words."""
+    return "1 listener" if count == 1 else f"{count} listeners"
+
+
 def client_words(code: int | None, detail: str) -> str:
     """One line for the end of a connection. detail: for codes without words."""
     known = None if code is None else known_code(code)

@@ -17,6 +17,8 @@ from echowarp.media.format import NS_PER_S, Format
 
 SURPLUS_MS = 20
 """Tolerated above the target: the bursts in which cards and networks deliver."""
+STALL_MS = 200
+"""So much above the target means that the card stood still, and is cut at once."""
 SURPLUS_WATCH_MS = 5000
 """The buffer's lowest level over so long decides whether there is a surplus."""
 
@@ -189,6 +191,9 @@ class PulledPlayout:
 
     def _trim_surplus(self, frames: int) -> None:
         level = self.buffered_frames
+        if level - self._target_frames > self._format.rate * STALL_MS // 1000:
+            self._cut((level - self._target_frames) // self._format.block_frames)
+            return
         self._lowest = level if self._lowest is None else min(level, self._lowest)
         self._watched_frames += frames
         if self._watched_frames < self._format.rate * SURPLUS_WATCH_MS // 1000:

@@ -46,9 +46,9 @@ def connect(host: str, port: int) -> socket.socket:
 
 def _reason(error: OSError | None) -> str:
     if isinstance(error, ConnectionRefusedError):
-        return "nothing listens there; is the server running?"
+        return "nothing listens there (is the server running?)"
     if isinstance(error, TimeoutError):
-        return "no answer; check the address, and the server's firewall"
+        return "no answer (check the address, and the server's firewall)"
     return error.strerror or str(error) if error is not None else "the name has no address"
 
 

@@ -204,6 +204,11 @@ class ClientSession:
         except NumbersSpent:
             self._end(Code.CLOSING, "the channel's numbers are spent")
 
+    def ping(self, now_ns: int) -> None:
+        """Measures the round trip now. Nothing unless RUNNING."""
+        if self.state is State.RUNNING and self._channel is not None:
+            self._channel.ping(now_ns)
+
     def close(self, now_ns: int) -> None:
         """Says goodbye, in whatever way the state allows."""
         self.send(Close(code=Code.FINISHED), now_ns)

@@ -215,7 +215,8 @@ class ServerConnection:
                 return
             record = self._channel.open(sealed, now_ns)
             if isinstance(record, Close):
-                self._end(None, f"the client said goodbye ({record.code})")
+                words = "goodbye" if record.code == Code.FINISHED else f"goodbye ({record.code})"
+                self._end(None, f"the client said {words}")
             elif record is not None:
                 self._events.append(Received(record=record))
 

@@ -157,6 +157,9 @@ class _Dialogue:
         except DeviceError as error:
             self.write(str(error))
             found = ()
+        else:
+            if not found:
+                self.write("There is no audio device here that fits.")
         if not found:
             return self._instead_of_device(question, self._choose(question))
         self.write(f"{question.option.question}:")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-METER_CELLS = 16
+METER_CELLS = 12
 METER_FLOOR_DB = -60.0
-DB_STEPS = 3
+SEPARATOR = "  "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,9 +34,9 @@ def meter(level_db: float, *, unicode: bool) -> str:
     return on * full + off * (METER_CELLS - full)
 
 
-def render(view: View, *, unicode: bool) -> str:
-    """One line of text."""
-    parts = [view.state, view.peers, view.sound]
+def render(view: View, *, unicode: bool, columns: int) -> str:
+    """One line of text, the most telling first; what does not fit is left out whole."""
+    parts = [view.state]
     if view.level_db is not None:
         bar = meter(view.level_db, unicode=unicode)
         parts.append(f"{bar} {view.level_db:6.1f} dB")
@@ -46,4 +46,9 @@ def render(view: View, *, unicode: bool) -> str:
         parts.append(f"loss {view.loss_percent:.1f} %")
     if view.bits_per_s:
         parts.append(f"{view.bits_per_s / 1e6:.2f} Mbit/s")
-    return "  ".join(part for part in parts if part)
+    parts += [part for part in (view.peers, view.sound) if part]
+    line = parts[0]
+    for part in parts[1:]:
+        if len(line) + len(SEPARATOR) + len(part) < columns:
+            line += SEPARATOR + part
+    return line

@@ -34,9 +34,10 @@ class Terminal:
     def columns(self) -> int:
         """Characters that fit one line."""
         try:
-            return os.get_terminal_size(self._stream.fileno()).columns
+            known = os.get_terminal_size(self._stream.fileno()).columns
         except OSError:
-            return shutil.get_terminal_size().columns
+            known = 0
+        return known or shutil.get_terminal_size().columns
 
     @property
     def unicode(self) -> bool:

@@ -6,18 +6,21 @@ import datetime
 import gc
 import getpass
 import glob
+import io
 import logging
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import TextIO
 
 from echowarp import __version__
 from echowarp.config.argv import Command, Invocation, parse_command_line
 from echowarp.config.conf import write_conf
 from echowarp.config.help import help_text
 from echowarp.config.settings import Settings
-from echowarp.errors import ConfigError, EchoWarpError
+from echowarp.errors import ConfigError, EchoWarpError, StorageError
 from echowarp.ui.logs import set_up_logging
 from echowarp.ui.terminal import Terminal, wants_live_line
 
@@ -33,6 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     argv: the arguments after the program's name, None for the process's own.
     """
+    _mend_standard_streams()
+    # Until a run has begun there is nobody to say goodbye to.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
     arguments = sys.argv[1:] if argv is None else list(argv)
     verbose = bool({"-v", "--verbose"} & set(arguments))
     try:
@@ -43,12 +49,29 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.exit_status
     except KeyboardInterrupt:
         return 0
+    except BrokenPipeError:
+        # Whoever read our help or our table has seen enough.
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+        return 0
     except Exception as error:
         if verbose:
             traceback.print_exc()
         _complain(f"unexpected failure: {type(error).__name__}: {error}")
         return EchoWarpError.exit_status
+    finally:
+        for handler in logging.getLogger("echowarp").handlers:
+            handler.flush()
     return 0
+
+
+def _mend_standard_streams() -> None:
+    """Closed ones become the null device, and no name is too strange to be printed."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _complain(text: str, level: int = logging.ERROR) -> None:
@@ -61,9 +84,9 @@ def _complain(text: str, level: int = logging.ERROR) -> None:
 
 def _dispatch(invocation: Invocation) -> None:
     if invocation.command is Command.HELP:
-        print(help_text())
+        _print(help_text())
     elif invocation.command is Command.VERSION:
-        print(f"echowarp {__version__}")
+        _print(f"echowarp {__version__}")
     elif invocation.command is Command.LIST_DEVICES:
         _list_devices(invocation.settings)
     elif invocation.command is Command.ASK:
@@ -77,7 +100,17 @@ def _list_devices(settings: Settings) -> None:
     from echowarp.device.card import device_table
 
     repair = not settings.ignore_device_encoding_names
-    print(device_table(settings.device_encoding_names, repair))
+    _print(device_table(settings.device_encoding_names, repair))
+
+
+def _print(text: str) -> None:
+    """To standard output, at once."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise StorageError(f"standard output cannot be written: {error.strerror}") from error
 
 
 def _ask() -> tuple[Settings, str | None]:
@@ -92,7 +125,7 @@ def _ask() -> tuple[Settings, str | None]:
     answers = ask_settings(
         conf_files=sorted(glob.glob("*.conf")),
         devices=device_choices,
-        read_line=read_line if not sys.stdin.isatty() else input,
+        read_line=read_line,
         read_hidden=getpass.getpass if sys.stdin.isatty() else read_line,
         write=lambda line: print(line, file=sys.stderr),
         environ=os.environ,
@@ -107,7 +140,7 @@ def _run(settings: Settings, save_to: str | None, notices: Sequence[str]) -> Non
 
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     live = wants_live_line(sys.stderr, os.environ, quiet=settings.quiet)
-    terminal = Terminal(sys.stderr, live=live)
+    terminal = Terminal(_own_stderr(), live=live)
     try:
         set_up_logging(
             terminal,
@@ -129,6 +162,17 @@ def _run(settings: Settings, save_to: str | None, notices: Sequence[str]) -> Non
         (run_server if settings.is_server else run_client)(settings, terminal)
     finally:
         terminal.clear()
+
+
+def _own_stderr() -> TextIO:
+    """Standard error under a descriptor of our own: while a device opens, what C
+    libraries write to the common one is caught."""
+    try:
+        own = os.dup(sys.stderr.fileno())
+    except (OSError, ValueError):
+        return sys.stderr
+    encoding = sys.stderr.encoding
+    return open(own, "w", encoding=encoding, errors="backslashreplace")
 
 
 if __name__ == "__main__":

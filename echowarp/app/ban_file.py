@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import tempfile
@@ -27,6 +28,9 @@ def read_ban_file(path: str) -> BanList:
 
 
 def _text(path: str) -> str:
+    if os.path.exists(path) and not os.path.isfile(path):
+        log.warning("%s is no regular file; no ban is read from it", path)
+        return ""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             return file.read()
@@ -44,6 +48,8 @@ def add_ban(path: str, network: IpNetwork) -> None:
     it cannot be written that is said, and the ban holds until the server ends.
     """
     try:
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise OSError(errno.EINVAL, "it is no regular file")
         try:
             with open(path, "rb") as file:
                 content = file.read()

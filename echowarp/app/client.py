@@ -25,6 +25,7 @@ from echowarp.wire.records import Stream
 
 log = logging.getLogger(__name__)
 
+BRIEF_NS = NS_PER_S
 PLAY_OUT_S = 3.0
 """How long the last sound of a finished stream may take to leave the device."""
 
@@ -97,22 +98,21 @@ class Client:
                 return
             step = self._reconnector.next_step(outcome)
             if isinstance(step, GiveUp):
-                self._give_up(step, outcome, detail)
+                self._give_up(step, detail)
             self.status.state = "reconnecting"
             seconds = step.delay_ns / NS_PER_S
             when = "at once" if not step.delay_ns else f"in {seconds:.1f} s"
-            log.warning("%s; trying again %s", client_words(outcome.code, detail), when)
+            log.warning("%s; trying again %s", detail, when)
             self._stopping.wait(seconds)
 
-    def _give_up(self, step: GiveUp, outcome: Outcome, detail: str) -> NoReturn:
+    def _give_up(self, step: GiveUp, detail: str) -> NoReturn:
         if step.false_server:
             raise RefusedError(FALSE_SERVER)
-        words = client_words(outcome.code, detail)
         if step.refused:
-            raise RefusedError(words)
+            raise RefusedError(detail)
         failures = self._reconnector.failures
         times = "1 attempt" if failures == 1 else f"{failures} attempts"
-        raise ConnectError(f"{words} (gave up after {times}; --reconnect 0 never gives up)")
+        raise ConnectError(f"{detail} (gave up after {times}; --reconnect 0 never gives up)")
 
     def _attempt(self) -> tuple[Outcome, str]:
         """One connection from beginning to end."""
@@ -134,15 +134,21 @@ class Client:
             stopping=self._stopping,
         )
         self._connection = connection
+        begun_ns = time.monotonic_ns()
         try:
             ended = connection.run()
         finally:
             self._past_rejected += connection.inbox_rejected
             self._connection = None
             connection.close()
-        played = connection.played
-        outcome = Outcome(code=ended.code, played=played, unproved=ended.unproved)
-        return outcome, ended.detail
+        outcome = Outcome(
+            code=ended.code,
+            played=connection.played,
+            unproved=ended.unproved,
+            brief=time.monotonic_ns() - begun_ns < BRIEF_NS,
+        )
+        # A code of our own is no word of the server's.
+        return outcome, client_words(ended.code, ended.detail) if ended.by_peer else ended.detail
 
     def _follow(self, stream: Stream, now_ns: int) -> StreamTracker:
         """A stream is announced: readies the playback, then lets its blocks through."""

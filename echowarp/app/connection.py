@@ -12,6 +12,7 @@ from queue import SimpleQueue
 
 from echowarp.app.playback import Playback
 from echowarp.crypto.suite import Suite, cipher_for_client
+from echowarp.errors import ProtocolError
 from echowarp.media.format import NS_PER_S
 from echowarp.net.client_link import TcpLink, receive_datagram, send_datagram
 from echowarp.net.waker import Waker
@@ -28,12 +29,11 @@ from echowarp.session.prober import Prober
 from echowarp.session.streams import StreamTracker
 from echowarp.wire.datagram import DatagramType
 from echowarp.wire.records import End, EndReason, Stream, UdpOk
-from echowarp.wire.serial import unwrap
 
 log = logging.getLogger(__name__)
 
 LIVED_NS = 10 * NS_PER_S
-"""A session that lasted so long counts as one that played, stream or not."""
+"""A session without a stream that lasted so long counts as one that played."""
 UDP_PATIENCE_NS = 5 * NS_PER_S
 """Without an answer to our datagrams for so long, a firewall is the likely cause."""
 
@@ -122,7 +122,9 @@ class Connection:
             self._act(now_ns)
             self._link.send(session.to_send())
         self.played |= self._audio_ns is not None
-        self.played |= self._sender is not None and now_ns - self._begun_ns >= LIVED_NS
+        # A server without a source has nothing to play; its session counts by its age.
+        lived = self._sender is not None and now_ns - self._begun_ns >= LIVED_NS
+        self.played |= lived and not self._streams
         return self._ended
 
     def close(self) -> None:
@@ -155,7 +157,12 @@ class Connection:
                 "with --ssl to change that"
             )
         self._inbox = ClientInbox(keys=started.keys, suite=started.suite)
-        self._udp = self._link.open_udp()
+        try:
+            self._udp = self._link.open_udp()
+        except OSError:
+            # The connection, or the network, went away in this moment.
+            self.session.receive_eof(now_ns)
+            return
         self._sender = DatagramSender(
             cipher=cipher_for_client(started.keys), session=started.keys.session
         )
@@ -165,7 +172,11 @@ class Connection:
     def _on_record(self, event: Received, now_ns: int) -> None:
         record = event.record
         if isinstance(record, Stream):
-            tracker = self._follow(record, now_ns)
+            try:
+                tracker = self._follow(record, now_ns)
+            except ProtocolError as error:
+                self.session.refuse(str(error))
+                return
             self._streams[record.stream] = tracker
             self._announced.put((record.stream, tracker))
             self._settled_end, self._open_end = False, None
@@ -177,7 +188,10 @@ class Connection:
         elif isinstance(record, End) and record.stream in self._streams:
             tracker = self._streams[record.stream]
             self._open_end = record
-            self._playback.end(unwrap(record.seq, tracker.newest.seq))
+            try:
+                self._playback.end(tracker.place_end(record.seq, now_ns))
+            except ProtocolError as error:
+                self.session.refuse(str(error))
 
     def _act(self, now_ns: int) -> None:
         """Sends what is due by UDP, and the answer to an END whose stream is settled."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 
 from echowarp.config.settings import Settings
@@ -12,6 +13,7 @@ from echowarp.device.file_source import PipeSource, ToneSource, WavSource
 from echowarp.device.pipe_sink import NullSink, StdoutSink
 from echowarp.device.seams import PulledSink, PushedSink, Source
 from echowarp.device.wav_writer import WavSink, check_writable, next_name
+from echowarp.errors import ConfigError
 from echowarp.media.format import Format
 
 log = logging.getLogger(__name__)
@@ -57,6 +59,7 @@ def _make_source(settings: Settings, source: str) -> Source:
         block_ms=settings.block_ms,
     )
     if source == "-":
+        _check_descriptor(0, "--source -: standard input is closed")
         return PipeSource(sys.stdin.buffer, format=fmt)
     _, _, hz = source.partition(":")
     return ToneSource(float(hz) if hz else DEFAULT_TONE_HZ, format=fmt)
@@ -75,11 +78,20 @@ def _card_source(settings: Settings) -> CardSource:
     )
 
 
+def _check_descriptor(number: int, problem: str) -> None:
+    try:
+        os.fstat(number)
+    except OSError:
+        raise ConfigError(problem) from None
+
+
 def check_sink(settings: Settings) -> None:
     """Finds out before any connection whether the sink can be had: ConfigError for a
     file that cannot be written, DeviceError where PyAudio is missing."""
     if settings.sink == "device":
         portaudio.load()
+    if settings.sink == "-":
+        _check_descriptor(1, "--sink -: standard output is closed")
     if settings.sink.lower().endswith(".wav"):
         check_writable(settings.sink, settings.overwrite)
 

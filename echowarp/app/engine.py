@@ -6,6 +6,7 @@ others want of it comes through one queue.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from queue import SimpleQueue
@@ -148,9 +149,9 @@ class Engine:
 
     def run(self) -> None:
         """Serves the queue until Quit."""
-        if not self._source.waits_for_listener:
-            self._start()
         try:
+            if not self._source.waits_for_listener:
+                self._start()
             while not isinstance(command := self._queue.get(), Quit):
                 self._obey(command)
         finally:
@@ -182,7 +183,7 @@ class Engine:
             return
         fmt, frames = self._format, len(capture.pcm) // self._format.frame_bytes
         live = not self._source.waits_for_listener
-        if live and self._queue.qsize() * fmt.block_ns > MAX_BACKLOG_NS:
+        if live and time.monotonic_ns() - capture.captured_ns > MAX_BACKLOG_NS:
             self._dropped_frames += capture.lost_frames + frames
             return
         lost_frames, self._dropped_frames = capture.lost_frames + self._dropped_frames, 0

@@ -86,8 +86,8 @@ class Playback(Protocol):
     def end(self, seq: int) -> None:
         """The stream ends before that block."""
 
-    def close(self) -> None:
-        """Completes the output."""
+    def close(self, hurried: Callable[[], bool]) -> None:
+        """Completes the output; `hurried`: whether a slow sink is not waited for."""
 
 
 def total(finished: Counters, running: Counters | None) -> Counters:

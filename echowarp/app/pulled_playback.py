@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -50,19 +51,24 @@ class PulledPlayback:
         self._sink: PulledSink | None = None
         self._sink_format: Format | None = None
         self._playout: PulledPlayout | None = None
+        self._opening = threading.Lock()
+        self._closed = False
         self._pulls = 0
         self._completed = self._played_out = False
 
     def begin(self, fmt: Format, *, continued: bool) -> None:
         """A stream begins; opens the device unless it is open in that format."""
-        if self._sink is None or fmt != self._sink_format:
-            self.close()
+        with self._opening:
+            if self._closed:
+                return
+            if self._sink is not None and fmt == self._sink_format:
+                self._messages.put(Begin(fmt, continued))
+                return
+            self._stop_sink()
             self._sink_format = fmt
             self._sink = self._open_sink(fmt)
             self._messages.put(Begin(fmt, continued))
             self._sink.start(self._pull, self._listener.failed)
-        else:
-            self._messages.put(Begin(fmt, continued))
 
     def arrived(self, block: Block, at_ns: int) -> None:
         """A block came."""
@@ -72,8 +78,13 @@ class PulledPlayback:
         """The stream ends before that block."""
         self._messages.put(EndOfStream(seq))
 
-    def close(self) -> None:
-        """Stops the device."""
+    def close(self, hurried: Callable[[], bool]) -> None:
+        """Stops the device, for good. Nothing is slow there."""
+        with self._opening:
+            self._closed = True
+            self._stop_sink()
+
+    def _stop_sink(self) -> None:
         if self._sink is not None:
             self._sink.stop()
             self._sink = None

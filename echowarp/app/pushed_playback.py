@@ -19,12 +19,18 @@ from echowarp.app.playback import (
     total,
 )
 from echowarp.device.seams import PushedSink
+from echowarp.errors import StorageError
 from echowarp.media.arrivals import Counters
-from echowarp.media.fades import silence
+from echowarp.media.fades import gap
 from echowarp.media.format import NS_PER_S, Format
 from echowarp.media.pcm import level_db
 from echowarp.media.pushed_playout import PushedPlayout
 from echowarp.session.inbox import Block
+
+MAX_BEHIND_NS = 60 * NS_PER_S
+"""A sink that takes nothing for so long is as good as gone; memory is not for ever."""
+LOOK_UP_S = 0.1
+HURRY_S = 0.5
 
 
 class PushedPlayback:
@@ -59,27 +65,49 @@ class PushedPlayback:
         self._blocks = 0
         self._told = False
         self._thread: threading.Thread | None = None
+        self._opening = threading.Lock()
+        self._closed = False
+        self._block_ns = 0
+        self._last_frame = b""
 
     def begin(self, fmt: Format, *, continued: bool) -> None:
         """A stream begins."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._guarded, name="playback", daemon=True)
-            self._thread.start()
+        with self._opening:
+            if self._closed:
+                return
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._guarded, name="playback", daemon=True)
+                self._thread.start()
         self._messages.put(Begin(fmt, continued))
 
     def arrived(self, block: Block, at_ns: int) -> None:
         """A block came."""
+        if self._messages.qsize() * self._block_ns > MAX_BEHIND_NS:
+            reason = "the sink has stood still for a minute; the sound after that is lost"
+            self._listener.failed(StorageError(reason))
+            return
         self._messages.put(Arrived(block, at_ns))
 
     def end(self, seq: int) -> None:
         """The stream ends before that block."""
         self._messages.put(EndOfStream(seq))
 
-    def close(self) -> None:
-        """Writes what has come, completes the file."""
-        if self._thread is not None:
-            self._messages.put(None)
-            self._thread.join()
+    def close(self, hurried: Callable[[], bool]) -> None:
+        """Writes what has come, completes the file. Waits for a sink that is slow until
+        `hurried` says that nobody wants to wait any more."""
+        with self._opening:
+            self._closed = True
+            thread = self._thread
+        if thread is None:
+            return
+        self._messages.put(None)
+        while thread.is_alive() and not hurried():
+            thread.join(LOOK_UP_S)
+        thread.join(HURRY_S)
+        sink = self._sink
+        if thread.is_alive() and sink is not None:
+            sink.close()
+            thread.join(HURRY_S)
 
     def _guarded(self) -> None:
         try:
@@ -139,6 +167,8 @@ class PushedPlayback:
             if self._limit_s is not None and self._format is not None:
                 self._limit_s -= self._written_frames / self._format.rate
             self._format = begin.format
+            self._block_ns = begin.format.block_ns
+            self._last_frame = b""
             self._written_frames = 0
             if self._limit_s is not None:
                 self._left_frames = round(self._limit_s * begin.format.rate)
@@ -166,7 +196,7 @@ class PushedPlayback:
         """Between two streams a recording holds silence for the wall time missed."""
         if self._heard_ns is not None:
             missed_ns = now_ns - self._heard_ns - fmt.block_ns
-            self._write(silence(max(0, fmt.ns_to_frames(missed_ns)), fmt))
+            self._write(gap(max(0, fmt.ns_to_frames(missed_ns)), self._last_frame, b"", fmt))
 
     def _settle(self) -> None:
         """The running stream is over: writes what waits, adds its counters up."""
@@ -185,6 +215,7 @@ class PushedPlayback:
                 self._left_frames -= len(pcm) // frame_bytes
             if pcm:
                 self._sink.write(pcm)
+                self._last_frame = pcm[-frame_bytes:]
                 self._written_frames += len(pcm) // frame_bytes
                 if self._blocks % METER_EVERY_BLOCKS == 0:
                     self.snapshot = replace(self.snapshot, level_db=level_db(pcm))

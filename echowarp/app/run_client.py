@@ -14,7 +14,7 @@ from echowarp.app.pulled_playback import PulledPlayback
 from echowarp.app.pushed_playback import PushedPlayback
 from echowarp.app.stats import StatsWriter, ms, stream_fields
 from echowarp.app.supervisor import Supervisor
-from echowarp.app.watch import RateMeter, Watch, catch_signals
+from echowarp.app.watch import RateMeter, Signals, Watch
 from echowarp.config.settings import Settings
 from echowarp.crypto.password import encode_password
 from echowarp.crypto.suite import Suite
@@ -24,8 +24,8 @@ from echowarp.ui.terminal import Terminal
 log = logging.getLogger(__name__)
 
 NS_PER_MS = 1_000_000
-AUTO_LATENCY_MS = 60.0
-"""Covers the jitter of good Wi-Fi and the bursts of a sound server."""
+LATENCY_MS = {"low": 30.0, "auto": 60.0, "robust": 120.0}
+"""A wired network; good Wi-Fi and the bursts of a sound server; Wi-Fi at its worst."""
 PROTECTION: dict[Suite | None, str] = {
     Suite.NONE: "unprotected",
     Suite.INTEGRITY: "signed",
@@ -38,23 +38,24 @@ NO_PASSWORD = (
 
 def run_client(settings: Settings, terminal: Terminal) -> None:
     """Plays until finished or stopped. Raises EchoWarpError."""
+    signals = Signals()
     prs = encode_password(settings.password)
     check_sink(settings)
     stats = None
     if settings.stats is not None:
-        stats = StatsWriter(settings.stats, overwrite=settings.overwrite)
+        stats = StatsWriter(settings.stats, overwrite=settings.overwrite, terminal=terminal)
     if settings.password is None:
         log.warning(NO_PASSWORD)
     supervisor = Supervisor()
-    catch_signals(supervisor)
     run = _Run(settings, prs, supervisor)
-    watch = Watch(run, supervisor, terminal, stats)
+    watch = Watch(run, supervisor, terminal, stats, signals)
     supervisor.spawn("control", run.control)
     try:
         watch.until_stopped()
     finally:
         # The device stops first: what it would ask for after the goodbye is no gap.
-        run.playback.close()
+        # A slow reader gets all of a sound that has ended, unless the user has had enough.
+        run.playback.close(lambda: signals.asked)
         run.client.stop()
         supervisor.join()
         watch.close()
@@ -68,7 +69,7 @@ class _Run:
     def __init__(self, settings: Settings, prs: bytes, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
         target_ms = settings.latency_ms
-        self._target_ms = AUTO_LATENCY_MS if target_ms is None else target_ms
+        self._target_ms = LATENCY_MS[settings.latency] if target_ms is None else target_ms
         self._played_out = threading.Event()
         self.playback = self._make_playback(settings)
         self.client = Client(settings, prs, self.playback, supervisor)
@@ -100,7 +101,8 @@ class _Run:
         """The control thread: connections, then the last sound."""
         self.client.run()
         if not self._supervisor.stopping:
-            self._played_out.wait(PLAY_OUT_S)
+            if self.playback.snapshot.format is not None:
+                self._played_out.wait(PLAY_OUT_S)
             self._supervisor.stop()
 
     def _delay_parts(self) -> dict[str, float | None]:

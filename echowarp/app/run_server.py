@@ -12,7 +12,7 @@ from echowarp.app.ends import open_source
 from echowarp.app.server import ServerApp
 from echowarp.app.stats import StatsWriter, stream_fields
 from echowarp.app.supervisor import Supervisor
-from echowarp.app.watch import RateMeter, Watch, catch_signals
+from echowarp.app.watch import RateMeter, Signals, Watch
 from echowarp.app.words import listeners
 from echowarp.config.settings import Settings
 from echowarp.crypto.password import encode_password
@@ -32,6 +32,7 @@ ONE_WORKER = "--workers is accepted and is 1 for now: one process serves all lis
 
 def run_server(settings: Settings, terminal: Terminal) -> None:
     """Serves until finished or stopped. Raises EchoWarpError."""
+    signals = Signals()
     prs = encode_password(settings.password)
     sockets = open_server_sockets(settings.bind, settings.udp_port)
     try:
@@ -39,7 +40,7 @@ def run_server(settings: Settings, terminal: Terminal) -> None:
         source = open_source(settings)
         try:
             if settings.stats is not None:
-                stats = StatsWriter(settings.stats, overwrite=settings.overwrite)
+                stats = StatsWriter(settings.stats, overwrite=settings.overwrite, terminal=terminal)
         except BaseException:
             if source is not None:
                 source.stop()
@@ -49,7 +50,6 @@ def run_server(settings: Settings, terminal: Terminal) -> None:
         raise
     _say_warnings(settings)
     supervisor = Supervisor()
-    catch_signals(supervisor)
     app = ServerApp(settings, prs, source, sockets, supervisor)
     shown = _Shown(app)
     reread = _on_hangup()
@@ -58,7 +58,7 @@ def run_server(settings: Settings, terminal: Terminal) -> None:
         sockets.port,
         "no source" if app.format is None else f"{_source_name(settings)}: {app.format}",
     )
-    watch = Watch(shown, supervisor, terminal, stats)
+    watch = Watch(shown, supervisor, terminal, stats, signals)
     app.start()
     try:
         watch.until_stopped(lambda: app.reread_bans() if reread() else None)

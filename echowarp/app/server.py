@@ -114,9 +114,12 @@ class ServerApp:
     def reread_bans(self) -> None:
         """Reads the ban list's file again. From any thread."""
         if self._bans_apply:
-            bans = read_ban_file(self._settings.ban_list)
-            self.tcp.post(lambda now_ns: self.server.replace_bans(bans))
-            log.info("%s read again: %d entries", self._settings.ban_list, len(bans))
+            self.tcp.post(lambda now_ns: self._reread_bans())
+
+    def _reread_bans(self) -> None:
+        bans = read_ban_file(self._settings.ban_list)
+        self.server.replace_bans(bans)
+        log.info("%s read again: %d entries", self._settings.ban_list, len(bans))
 
     def stop(self) -> None:
         """Says goodbye and ends the threads."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 from collections.abc import Mapping
 from typing import Any, TextIO
 
 from echowarp.errors import ConfigError
+from echowarp.ui.terminal import Terminal
 
 log = logging.getLogger(__name__)
 
@@ -49,12 +49,12 @@ def stream_fields(**known: Any) -> dict[str, Any]:
 class StatsWriter:
     """Writes lines to a file or, for `-`, to standard error."""
 
-    def __init__(self, path: str, *, overwrite: bool) -> None:
+    def __init__(self, path: str, *, overwrite: bool, terminal: Terminal) -> None:
         """Raises ConfigError when the file cannot be made, or is there already."""
+        self._terminal = terminal
         self._path = path
         self._file: TextIO | None = None
         if path == "-":
-            self._file = sys.stderr
             return
         try:
             self._file = open(path, "w" if overwrite else "x", encoding="utf-8")  # noqa: SIM115
@@ -67,10 +67,13 @@ class StatsWriter:
 
     def write(self, fields: Mapping[str, Any]) -> None:
         """One line. A disk that is full ends the statistics, not the sound."""
+        line = json.dumps(fields, allow_nan=False)
+        if self._path == "-":
+            self._terminal.print(line)
         if self._file is None:
             return
         try:
-            self._file.write(json.dumps(fields, allow_nan=False) + "\n")
+            self._file.write(line + "\n")
             self._file.flush()
         except OSError as error:
             log.error("%s: no more statistics: %s", self._path, error.strerror)
@@ -79,7 +82,7 @@ class StatsWriter:
     def close(self) -> None:
         """Closes the file."""
         file, self._file = self._file, None
-        if file is not None and file is not sys.stderr:
+        if file is not None:
             try:
                 file.close()
             except OSError as error:

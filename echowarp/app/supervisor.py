@@ -40,7 +40,7 @@ class Supervisor:
     def fail(self, error: BaseException) -> None:
         """Ends the run with that error; the first one counts."""
         with self._lock:
-            if self._error is None and not self._stopped.is_set():
+            if self._error is None:
                 self._error = error
         self._stopped.set()
 

@@ -48,16 +48,24 @@ class RateMeter:
         return (count - before) * NS_PER_S / elapsed_ns if elapsed_ns else 0.0
 
 
-def catch_signals(supervisor: Supervisor) -> None:
-    """SIGINT and SIGTERM end the run; a second one ends the process at once."""
+class Signals:
+    """SIGINT and SIGTERM ask for an end; a second one ends the process at once.
 
-    def caught(number: int, frame: FrameType | None) -> None:
-        if supervisor.stopping:
+    A handler runs on the main thread between any two instructions, so it only sets
+    a flag: an Event, whose lock that thread may hold already, could hang for ever.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        """Whether the user wants an end."""
+        for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), self._caught)
+
+    def _caught(self, number: int, frame: FrameType | None) -> None:
+        if self.asked:
             os._exit(1)
-        supervisor.stop()
-
-    signal.signal(signal.SIGINT, caught)
-    signal.signal(signal.SIGTERM, caught)
+        self.asked = True
 
 
 class Watch:
@@ -69,7 +77,9 @@ class Watch:
         supervisor: Supervisor,
         terminal: Terminal,
         stats: StatsWriter | None,
+        signals: Signals,
     ) -> None:
+        self._signals = signals
         self._watched = watched
         self._supervisor = supervisor
         self._terminal = terminal
@@ -78,7 +88,7 @@ class Watch:
 
     def until_stopped(self, on_turn: Callable[[], None] = lambda: None) -> None:
         """Returns when the run is to end. on_turn: called ten times a second."""
-        while not self._supervisor.wait(LIVE_EVERY_S):
+        while not self._signals.asked and not self._supervisor.wait(LIVE_EVERY_S):
             now_ns = time.monotonic_ns()
             on_turn()
             if self._terminal.live:
@@ -87,7 +97,8 @@ class Watch:
                     render(view, unicode=self._terminal.unicode, columns=self._terminal.columns)
                 )
             if now_ns >= self._stats_due_ns:
-                self._stats_due_ns += STATS_EVERY_NS
+                # After a suspend one line is written, not all that are overdue.
+                self._stats_due_ns = max(self._stats_due_ns + STATS_EVERY_NS, now_ns)
                 self._write(now_ns)
         self._terminal.clear()
 

@@ -10,6 +10,7 @@ from echowarp.config.settings import Settings
 from echowarp.errors import ConfigError
 
 EXCLUSIVE = (("device_id", "device"), ("verbose", "quiet"))
+FORMAT = ("sample_rate", "channels")
 DEVICE_SOURCE_ONLY = ("is_input_audio_device", "device_id", "device")
 
 
@@ -50,11 +51,20 @@ def _notices(settings: Settings, name: Callable[[str], str]) -> Iterator[str]:
         yield f"no effect in {mode.value} mode: {names}"
     if settings.password is not None and settings.password_file is not None:
         yield f"no effect beside {name('password')}: {name('password_file')}"
+    if not settings.is_server:
+        idle = [key for key in ("device_id", "device") if _is_given(settings, key)]
+        if settings.sink != "device" and idle:
+            names = ", ".join(map(name, idle))
+            yield f"no effect with {name('sink')} {settings.sink}: {names}"
     if settings.is_server:
         idle = [key for key in DEVICE_SOURCE_ONLY if _is_given(settings, key)]
         if settings.source != "device" and idle:
             names = ", ".join(map(name, idle))
             yield f"no effect with {name('source')} {settings.source}: {names}"
+        file_only = [key for key in FORMAT if _is_given(settings, key)]
+        if settings.source.lower().endswith(".wav") and file_only:
+            names = ", ".join(map(name, file_only))
+            yield f"no effect with {name('source')} {settings.source}, which has its own: {names}"
         if settings.loop and not settings.source.lower().endswith(".wav"):
             yield f"no effect unless {name('source')} is a WAV file: {name('loop')}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import tempfile
 
@@ -38,6 +39,8 @@ def write_text(path: str, text: str) -> None:
     temporary = None
     try:
         content = text.encode("utf-8")
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise OSError(errno.EINVAL, "it is no regular file")
         handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path) or ".", prefix=".echowarp-")
         with open(handle, "wb") as file:
             file.write(content)

@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from reprlib import repr as short_repr
 from typing import Generic, TypeAlias, TypeVar
 
-from echowarp.config.settings import AUTO_LATENCY
+from echowarp.config.settings import LATENCIES
 
 Value: TypeAlias = bool | int | float | str
 Parser: TypeAlias = Callable[[str], Value]
 _Number = TypeVar("_Number", int, float)
 
+MAX_SECONDS = 1e9
 MAX_LATENCY_MS = 2000
 MIN_TONE_HZ, MAX_TONE_HZ = 20, 20_000
 
@@ -54,10 +55,12 @@ class Range(Generic[_Number]):
 
 
 def seconds(text: str) -> float:
-    """A length of time in seconds: finite and more than 0."""
+    """A length of time in seconds: more than 0, at most MAX_SECONDS."""
     number = _number(text, float)
-    if number is None or number <= 0:
-        raise ValueError(f"{short_repr(text)} is not a number of seconds, more than 0")
+    if number is None or not 0 < number <= MAX_SECONDS:
+        raise ValueError(
+            f"{short_repr(text)} is not a number of seconds, more than 0, at most {MAX_SECONDS:g}"
+        )
     return number
 
 
@@ -116,12 +119,14 @@ def charset(text: str) -> str:
 
 
 def latency(text: str) -> str:
-    """`auto`, or milliseconds 0..2000."""
-    if text.lower() == AUTO_LATENCY:
-        return AUTO_LATENCY
+    """`low`, `auto`, `robust`, or milliseconds 0..2000."""
+    if text.lower() in LATENCIES:
+        return text.lower()
     number = _number(text, float)
     if number is None or not 0 <= number <= MAX_LATENCY_MS:
-        raise ValueError(f"{short_repr(text)} is not auto, nor milliseconds 0..{MAX_LATENCY_MS}")
+        raise ValueError(
+            f"{short_repr(text)} is not low, auto, robust, nor milliseconds 0..{MAX_LATENCY_MS}"
+        )
     return text
 
 

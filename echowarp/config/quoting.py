@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from echowarp.errors import ConfigError
+
 ESCAPES = {'"': '"', "\\": "\\", "n": "\n", "r": "\r", "t": "\t"}
 _LETTERS = {character: letter for letter, character in ESCAPES.items()}
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
@@ -34,6 +36,8 @@ def unquote(text: str) -> str:
 
 
 def _escape(character: str) -> str:
+    if "\ud800" <= character <= "\udfff":
+        raise ConfigError("a value that is not text cannot be saved: rename the file it names")
     if character in _LETTERS:
         return "\\" + _LETTERS[character]
     if character.isprintable() or ord(character) > 0xFFFF:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 AUTO_LATENCY = "auto"
+LATENCIES = ("low", AUTO_LATENCY, "robust")
+"""The targets that have a name; the others are milliseconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,5 +52,5 @@ class Settings:
 
     @property
     def latency_ms(self) -> float | None:
-        """The playout target in milliseconds, or None where it is `auto`."""
-        return None if self.latency == AUTO_LATENCY else float(self.latency)
+        """The playout target in milliseconds, or None where it has a name."""
+        return None if self.latency in LATENCIES else float(self.latency)

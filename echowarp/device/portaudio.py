@@ -141,11 +141,11 @@ def _hush_alsa() -> None:
 def quiet_stderr() -> Iterator[None]:
     """Keeps what C libraries write to file descriptor 2 and logs it at DEBUG."""
     try:
-        saved = os.dup(2)
-    except OSError:  # no standard error at all: nothing to keep quiet
+        saved, kept = os.dup(2), tempfile.TemporaryFile()  # noqa: SIM115
+    except OSError:  # no standard error at all, or no room to keep what it says
         yield
         return
-    with tempfile.TemporaryFile() as noise:
+    with kept as noise:
         os.dup2(noise.fileno(), 2)
         try:
             yield

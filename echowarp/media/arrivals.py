@@ -100,6 +100,12 @@ class Arrivals:
 
     def leave_to(self, seq: int) -> None:
         """As `skip_to`, for turns in whose place something was played already."""
+        # After a long outage nobody counts its turns one by one, beside running sound.
+        far = min([seq - self._remember_blocks, *self._waiting])
+        if far > self.next_seq:
+            self.counters.lost += far - self.next_seq + len(self._missed)
+            self._missed.clear()
+            self.next_seq = far
         while self.next_seq < seq:
             self._pass()
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import selectors
 import socket
 import time
+from typing import Any
 
 from echowarp.errors import ConnectError
 from echowarp.net.sockets import grow_buffers
@@ -13,6 +15,9 @@ from echowarp.net.waker import Waker
 NS_PER_S = 1_000_000_000
 CONNECT_TIMEOUT_S = 5.0
 """For each address that the name has."""
+MAX_UNSENT_BYTES = 65536
+ERROR_PAUSE_S = 0.01
+"""So that an error that lasts does not spin."""
 UDP_TIMEOUT_S = 0.25
 """How long the UDP thread sleeps before it looks whether it should end."""
 
@@ -29,19 +34,25 @@ def connect(host: str, port: int) -> socket.socket:
             error
         )
     problem: OSError | None = None
-    for family, kind, protocol, _, address in found:
-        sock = socket.socket(family, kind, protocol)
+    for family, _, _, _, address in found:
         try:
-            sock.settimeout(CONNECT_TIMEOUT_S)
-            sock.connect(address)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.setblocking(False)
+            return _connected(family, address)
         except OSError as error:
             problem = error
-            sock.close()
-        else:
-            return sock
     raise ConnectError(f"no connection to {host} port {port}: {_reason(problem)}") from problem
+
+
+def _connected(family: int, address: tuple[Any, ...]) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.settimeout(CONNECT_TIMEOUT_S)
+        sock.connect(address)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setblocking(False)
+    except OSError:
+        sock.close()
+        raise
+    return sock
 
 
 def _reason(error: OSError | None) -> str:
@@ -62,6 +73,11 @@ class TcpLink:
         self._selector.register(sock, selectors.EVENT_READ)
         self._selector.register(waker.reader, selectors.EVENT_READ)
         self._unsent = bytearray()
+
+    @property
+    def unsent_bytes(self) -> int:
+        """What the kernel has not taken yet."""
+        return len(self._unsent)
 
     def wait(self, until_ns: int, read_bytes: int) -> bytes | None:
         """Sleeps until bytes come, `until_ns`, or the waker. Returns what came:
@@ -96,6 +112,11 @@ class TcpLink:
             pass
         except OSError:
             self._unsent.clear()
+        if len(self._unsent) > MAX_UNSENT_BYTES:
+            # A server that does not read is as good as gone.
+            self._unsent.clear()
+            with contextlib.suppress(OSError):
+                self._sock.shutdown(socket.SHUT_RDWR)
         wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._unsent else 0)
         self._selector.modify(self._sock, wanted)
 
@@ -122,11 +143,18 @@ class TcpLink:
 def receive_datagram(udp: socket.socket, read_bytes: int) -> bytes | None:
     """The next datagram, or None after a quarter of a second without one.
 
-    An ICMP error that a send of ours met surfaces here and is ignored.
+    What the network says of a send of ours surfaces here (unreachable, prohibited,
+    network down) and is ignored: packets may get lost. Raises OSError when the
+    socket has been closed.
     """
     try:
         return udp.recv(read_bytes)
-    except (TimeoutError, ConnectionError):
+    except TimeoutError:
+        return None
+    except OSError:
+        if udp.fileno() < 0:
+            raise
+        time.sleep(ERROR_PAUSE_S)
         return None
 
 

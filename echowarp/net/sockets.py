@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
 import sys
@@ -42,16 +43,17 @@ def open_server_sockets(bind: str | None, port: int) -> ServerSockets:
     """
     opened: list[socket.socket] = []
     try:
-        tcp = [_open(where, socket.SOCK_STREAM) for where in _places(bind, port, opened)]
-        opened += tcp
+        tcp, udp = [], []
+        for where in _places(bind, port):
+            tcp.append(_open(where, socket.SOCK_STREAM))
+            opened.append(tcp[-1])
         port = tcp[0].getsockname()[1]
-        udp = []
         for listening in tcp:
             host = listening.getsockname()[0]
             for local in _udp_hosts(listening.family, host):
                 udp.append(_open((listening.family, (local, port)), socket.SOCK_DGRAM))
                 opened.append(udp[-1])
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         for each in opened:
             each.close()
         raise ConfigError(_bind_problem(error, bind, port)) from error
@@ -61,7 +63,7 @@ def open_server_sockets(bind: str | None, port: int) -> ServerSockets:
 _Place = tuple[socket.AddressFamily, tuple[str, int]]
 
 
-def _places(bind: str | None, port: int, opened: list[socket.socket]) -> list[_Place]:
+def _places(bind: str | None, port: int) -> list[_Place]:
     if bind is None:
         places: list[_Place] = [(socket.AF_INET, ("0.0.0.0", port))]
         if port and _has_ipv6():
@@ -119,7 +121,9 @@ def _open(place: _Place, kind: socket.SocketKind) -> socket.socket:
 def grow_buffers(udp: socket.socket) -> None:
     """Asks the kernel for room for a second of audio each way."""
     for which in (socket.SO_RCVBUF, socket.SO_SNDBUF):
-        udp.setsockopt(socket.SOL_SOCKET, which, KERNEL_BUFFER_BYTES)
+        # Some systems refuse what others only cut down.
+        with contextlib.suppress(OSError):
+            udp.setsockopt(socket.SOL_SOCKET, which, KERNEL_BUFFER_BYTES)
 
 
 def _ask_packet_info(udp: socket.socket) -> None:
@@ -132,8 +136,8 @@ def _ask_packet_info(udp: socket.socket) -> None:
         udp.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
 
 
-def _bind_problem(error: OSError, bind: str | None, port: int) -> str:
-    if isinstance(error, socket.gaierror):
+def _bind_problem(error: OSError | UnicodeError, bind: str | None, port: int) -> str:
+    if isinstance(error, (socket.gaierror, UnicodeError)):
         return f"--bind {bind}: this name has no address here"
     if error.errno == errno.EADDRINUSE:
         return (

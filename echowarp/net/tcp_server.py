@@ -51,7 +51,6 @@ class _Peer:
         self.sock = sock
         self.number = number
         self.unsent = bytearray()
-        self.closing = False
         self.close_at_ns: int | None = None
 
 
@@ -113,8 +112,7 @@ class TcpServer:
     def _stopped(self) -> bool:
         if self._stop_at_ns is None:
             return False
-        busy = bool(self._lingering) or any(peer.closing for peer in self._peers.values())
-        return not busy or time.monotonic_ns() >= self._stop_at_ns
+        return not self._lingering or time.monotonic_ns() >= self._stop_at_ns
 
     def _turn(self) -> None:
         for key, mask in self._selector.select(self._patience_s()):
@@ -126,7 +124,9 @@ class TcpServer:
         if due_ns is not None and due_ns <= now_ns:
             self._handler.handle_timeout(now_ns)
         self._on_progress(now_ns)
-        self._flush(now_ns)
+        # Sending may find peers gone, which is progress again.
+        while self._flush(now_ns):
+            self._on_progress(now_ns)
         self._reap(now_ns)
         if self._accept_at_ns is not None and now_ns >= self._accept_at_ns:
             self._accept_at_ns = None
@@ -158,6 +158,8 @@ class TcpServer:
                 self._selector.unregister(listening)
 
     def _accept(self, listening: socket.socket) -> None:
+        if self._accept_at_ns is not None:
+            return
         try:
             sock, address = listening.accept()
         except (BlockingIOError, ConnectionError, InterruptedError):
@@ -167,13 +169,19 @@ class TcpServer:
             self._listen(False)
             self._accept_at_ns = time.monotonic_ns() + ACCEPT_PAUSE_NS
             return
-        sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            host = str(address[0])
+        except (OSError, IndexError):
+            # It has gone already; some systems tell that here.
+            sock.close()
+            return
         self._last_number += 1
         peer = _Peer(sock, self._last_number)
         self._peers[peer.number] = peer
         self._selector.register(sock, selectors.EVENT_READ, peer)
-        self._handler.connected(peer.number, address[0], time.monotonic_ns())
+        self._handler.connected(peer.number, host, time.monotonic_ns())
 
     def _read(self, peer: _Peer) -> None:
         try:
@@ -186,20 +194,23 @@ class TcpServer:
             if not data:
                 self._drop(peer)
         elif data:
-            if not peer.closing:
-                self._handler.received(peer.number, data, time.monotonic_ns())
+            self._handler.received(peer.number, data, time.monotonic_ns())
         else:
             self._drop(peer)
             self._handler.disconnected(peer.number, time.monotonic_ns())
 
-    def _flush(self, now_ns: int) -> None:
-        for number, data, close in self._handler.to_send():
+    def _flush(self, now_ns: int) -> bool:
+        """Sends what is to be sent; whether there was anything."""
+        sending = self._handler.to_send()
+        for number, data, close in sending:
             peer = self._peers.get(number)
             if peer is None:
                 continue
             peer.unsent += data
-            peer.closing |= close
+            if close:
+                self._linger(peer, now_ns)
             self._write(peer, now_ns)
+        return bool(sending)
 
     def _write(self, peer: _Peer, now_ns: int) -> None:
         try:
@@ -214,24 +225,29 @@ class TcpServer:
         if len(peer.unsent) > MAX_UNSENT_BYTES:
             self._drop(peer)
             self._handler.disconnected(peer.number, now_ns)
-        elif peer.closing and not peer.unsent:
-            self._linger(peer, now_ns)
+        elif peer.close_at_ns is not None and not peer.unsent:
+            self._last_words(peer)
         else:
             wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if peer.unsent else 0)
             self._selector.modify(peer.sock, wanted, peer)
 
     def _linger(self, peer: _Peer, now_ns: int) -> None:
+        """No longer a peer: what is unsent may still go out, and what comes is thrown
+        away, both until the deadline."""
         self._peers.pop(peer.number, None)
         if len(self._lingering) >= MAX_LINGERING:
             self._drop(self._lingering[0])
+        peer.close_at_ns = now_ns + LINGER_NS
+        self._lingering.append(peer)
+
+    def _last_words(self, peer: _Peer) -> None:
+        """Everything has gone out."""
         try:
             peer.sock.shutdown(socket.SHUT_WR)
         except OSError:
             self._drop(peer)
             return
         self._selector.modify(peer.sock, selectors.EVENT_READ, peer)
-        peer.close_at_ns = now_ns + LINGER_NS
-        self._lingering.append(peer)
 
     def _reap(self, now_ns: int) -> None:
         for peer in tuple(self._lingering):

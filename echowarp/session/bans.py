@@ -54,6 +54,9 @@ def parse_ban_list(text: str) -> tuple[BanList, list[int]]:
 
 
 def _network(entry: str) -> IpNetwork:
+    # Nearly all lines are of this kind, and a long list is read in no time.
+    if entry.count(".") == 3 and not {"/", ":"} & set(entry):
+        return ipaddress.IPv4Network((int(ipaddress.IPv4Address(entry)), 32))
     if "/" in entry:
         return ipaddress.ip_network(entry, strict=False)
     return ipaddress.ip_network(plain_host(entry))

@@ -25,6 +25,11 @@ HANDSHAKE_NS = 10 * NS_PER_S
 """Longer than the server's own 5 s, so that its answer is heard."""
 
 
+OTHER_VERSION = "the server speaks another version of the protocol: update the older side"
+OTHER_PASSWORD = "the server does not have this password; check --password on both sides"
+NOT_OURS = "what answers there is not an EchoWarp server; check address and port"
+
+
 class State(Enum):
     """Where the connection stands."""
 
@@ -108,7 +113,8 @@ class ClientSession:
             self._read_frames(now_ns)
             self._read_records(now_ns)
         except ProtocolError as error:
-            self._invalid(str(error))
+            stranger = self.state is State.AWAIT_GREETING
+            self._invalid(NOT_OURS if stranger else str(error))
         except NumbersSpent:
             self._end(Code.CLOSING, "the channel's numbers are spent")
 
@@ -136,7 +142,10 @@ class ClientSession:
         greeting = frames.parse_greeting(frame)
         if not greeting.version_min <= frames.VERSION <= greeting.version_max:
             self._out += frames.pack_error(Code.VERSION)
-            self._end(Code.VERSION, "no protocol version in common")
+            self._end(
+                Code.VERSION,
+                OTHER_VERSION,
+            )
             return
         self._exchange = ClientExchange(
             prs=self._prs, greeting=frame, random_bytes=self._random_bytes
@@ -152,7 +161,10 @@ class ClientSession:
     def _on_accept(self, frame: bytes, now_ns: int) -> None:
         assert self._exchange is not None
         if not self._exchange.accepted(frame):
-            self._end(Code.WRONG_PASSWORD, "the server could not prove the password")
+            self._end(
+                Code.WRONG_PASSWORD,
+                OTHER_PASSWORD,
+            )
             return
         keys = self._exchange.keys()
         self._channel = ControlChannel(
@@ -204,6 +216,11 @@ class ClientSession:
         except NumbersSpent:
             self._end(Code.CLOSING, "the channel's numbers are spent")
 
+    def refuse(self, detail: str) -> None:
+        """The server asks for what this client cannot do: ends as INVALID."""
+        if self.state is not State.CLOSED:
+            self._invalid(detail)
+
     def ping(self, now_ns: int) -> None:
         """Measures the round trip now. Nothing unless RUNNING."""
         if self.state is State.RUNNING and self._channel is not None:
@@ -220,7 +237,11 @@ class ClientSession:
         """When `handle_timeout` wants to be called."""
         if self.state is State.CLOSED:
             return None
-        return self._deadline_ns if self._channel is None else self._channel.timeout_ns()
+        if self._channel is None:
+            return self._deadline_ns
+        # Until SESSION the handshake is not over, whatever else the server says.
+        due_ns = self._channel.timeout_ns()
+        return due_ns if self.state is State.RUNNING else min(due_ns, self._deadline_ns)
 
     def handle_timeout(self, now_ns: int) -> None:
         """Does whatever is due."""
@@ -228,7 +249,8 @@ class ClientSession:
         if due_ns is None or now_ns < due_ns:
             return
         try:
-            alive = self._channel is not None and self._channel.handle_timeout(now_ns)
+            late = self.state is not State.RUNNING and now_ns >= self._deadline_ns
+            alive = not late and self._channel is not None and self._channel.handle_timeout(now_ns)
         except NumbersSpent:
             self._end(Code.CLOSING, "the channel's numbers are spent")
             return

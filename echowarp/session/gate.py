@@ -24,6 +24,9 @@ SILENT_AFTER_NS = 35 * NS_PER_S
 CLIENT_TYPES = range(DatagramType.PROBE, 0x80)
 """Types of datagrams from a client."""
 
+MOVE_PAUSE_NS = NS_PER_S // 10
+"""No NAT rebinds faster; a client that hops costs the others nothing."""
+
 Way = TypeVar("Way", bound=Hashable)
 """How to reach a peer: opaque here, made and used by the socket layer."""
 
@@ -54,7 +57,7 @@ class _Guest(Generic[Way]):
         cipher = cipher_for_client(keys)
         self.receiver = DatagramReceiver(cipher=cipher, suite=Suite.ENCRYPTED)
         self.way: Way | None = None
-        self.heard_ns = 0
+        self.heard_ns = self.moved_ns = 0
 
 
 class DatagramGate(Generic[Way]):
@@ -98,7 +101,9 @@ class DatagramGate(Generic[Way]):
         guest.heard_ns = now_ns
         if way == guest.way or header.number < highest:
             return None
-        guest.way = way
+        if guest.way is not None and now_ns - guest.moved_ns < MOVE_PAUSE_NS:
+            return None
+        guest.way, guest.moved_ns = way, now_ns
         return Opened(connection=guest.connection, number=header.number, way=way)
 
     def silent(self, now_ns: int) -> list[Paused]:

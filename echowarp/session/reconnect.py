@@ -29,12 +29,14 @@ class Outcome:
     """How a connection went.
 
     code: the peer's reason, None when it gave none; played: it received audio;
-    unproved: it was lost after our tag went out and before the server's came.
+    brief: it lasted less than a second; unproved: it was lost after our tag went out
+    and before the server's came.
     """
 
     code: int | None
     played: bool = False
     unproved: bool = False
+    brief: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +78,8 @@ class Reconnector:
             self._has_played = True
             self.failures = self._unproved = 0
             self._delay_ns = FIRST_DELAY_NS
-            return Retry(delay_ns=0)
+            # One that ended as soon as it had begun would be tried again without pause.
+            return Retry(delay_ns=self._backoff(MAX_DELAY_NS) if outcome.brief else 0)
         # Only a session that played clears this: else a false server could put a
         # failure of another kind between its guesses and go on for ever.
         self._unproved += outcome.unproved

@@ -285,7 +285,7 @@ class Server:
     def _begin(
         self, connection: int, held: ServerConnection, keys: SessionKeys, now_ns: int
     ) -> None:
-        # Room and readiness are asked again: others may have finished meanwhile.
+        # Room is asked for again: others may have finished meanwhile.
         if self.sessions >= self._max_clients:
             held.close(Code.FULL, "full meanwhile", now_ns)
             return

@@ -15,6 +15,8 @@ from echowarp.wire.serial import unwrap
 NS_PER_S = 1_000_000_000
 MAX_AHEAD_NS = 2 * NS_PER_S
 MAX_BEHIND_NS = NS_PER_S
+CLOCK_PERCENT = 1
+"""No clock of sound is further off than this."""
 JITTER_GAIN = 16
 PCM_CODEC = 0
 SAMPLE_BYTES = 2
@@ -72,6 +74,7 @@ class StreamTracker:
     def __init__(self, fmt: StreamFormat, start: Position) -> None:
         self.format = fmt
         self.first_seq = start.seq
+        self._start = start
         self.newest = start
         """The furthest block so far; at first, where the stream will go on."""
         self.jitter_ns = 0.0
@@ -89,6 +92,10 @@ class StreamTracker:
         ahead = seq - newest.seq
         if not -fmt.blocks(MAX_BEHIND_NS) <= ahead <= fmt.blocks(reach_ns):
             return None
+        # Over all, a stream cannot be further on than the time that has passed.
+        most_ns = MAX_AHEAD_NS + (now_ns - self._start.at_ns) * (100 + CLOCK_PERCENT) // 100
+        if (time - self._start.time) * NS_PER_S > most_ns * fmt.rate:
+            return None
         drift = abs(time - newest.time - ahead * fmt.block_frames)
         if drift > reach_ns * fmt.rate // NS_PER_S or seq < self.first_seq:
             return None
@@ -99,6 +106,15 @@ class StreamTracker:
         if seq > newest.seq or newest.seq == self.first_seq:
             self.newest = Position(seq=seq, time=time, at_ns=now_ns)
         return seq, time
+
+    def place_end(self, seq: int, now_ns: int) -> int:
+        """The unwrapped number one past the last block. Raises ProtocolError when it
+        is further away than a block may be."""
+        end_seq = unwrap(seq, self.newest.seq)
+        reach_ns = MAX_AHEAD_NS + max(0, now_ns - self.newest.at_ns)
+        if not 0 <= end_seq - self.newest.seq <= self.format.blocks(reach_ns) + 1:
+            raise ProtocolError(f"a stream that ends {end_seq - self.newest.seq} blocks on")
+        return end_seq
 
 
 def begin(stream: Stream, now_ns: int) -> StreamTracker:

@@ -4,10 +4,47 @@ from __future__ import annotations
 
 import datetime
 import logging
+import sys
 
 from echowarp.ui.terminal import Terminal, TerminalHandler
 
+MINUTE_S = 60.0
+MOST_A_MINUTE = 100
+"""As many listeners may come at once without a line being hidden."""
 ERROR_FILE = "echowarp_errors_{date}.log"
+
+
+class Flood(logging.Filter):
+    """Lets MOST_A_MINUTE records of one kind through each minute, and then their total.
+
+    Of a kind are records with the same text before its arguments are filled in.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._counts: dict[str, tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is shown. The one that opens a new minute tells the total."""
+        kind = str(record.msg)
+        since, count = self._counts.get(kind, (record.created, 0))
+        if record.created - since >= MINUTE_S:
+            hidden = count - MOST_A_MINUTE
+            if hidden > 0:
+                record.msg = f"{record.msg} (and {hidden} more like this in the last minute)"
+            since, count = record.created, 0
+        self._counts[kind] = (since, count + 1)
+        return count < MOST_A_MINUTE
+
+
+class _ErrorFile(logging.FileHandler):
+    """A file that may become unwritable; that is said once, and no traceback is."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Gives the file up."""
+        log = logging.getLogger("echowarp")
+        log.removeHandler(self)
+        log.error("%s cannot be written any more: %s", self.baseFilename, sys.exc_info()[1])
 
 
 class _LineFormatter(logging.Formatter):
@@ -32,6 +69,7 @@ def set_up_logging(
     people = TerminalHandler(terminal)
     people.setFormatter(_LineFormatter())
     people.setLevel(level)
+    people.addFilter(Flood())
     root = logging.getLogger("echowarp")
     root.setLevel(min(level, logging.WARNING))
     root.propagate = False
@@ -41,7 +79,8 @@ def set_up_logging(
     root.addHandler(people)
     if error_file:
         name = ERROR_FILE.format(date=today.isoformat())
-        kept = logging.FileHandler(name, encoding="utf-8", errors="backslashreplace", delay=False)
+        kept = _ErrorFile(name, encoding="utf-8", errors="backslashreplace", delay=False)
         kept.setLevel(logging.WARNING)
+        kept.addFilter(Flood())
         kept.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         root.addHandler(kept)

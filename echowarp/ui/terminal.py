@@ -5,14 +5,19 @@ Source of the control codes: ECMA-48 (carriage return, erase in line).
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import queue
 import shutil
 import threading
+import time
 from collections.abc import Mapping
 from typing import TextIO
 
 ERASE_LINE = "\r\x1b[K"
+FLUSH_S = 0.5
+FLUSH_STEP_S = 0.002
 
 
 def wants_live_line(stream: TextIO, environ: Mapping[str, str], *, quiet: bool) -> bool:
@@ -21,14 +26,21 @@ def wants_live_line(stream: TextIO, environ: Mapping[str, str], *, quiet: bool) 
     return stream.isatty() and not plain and not quiet
 
 
+MAX_WAITING = 1000
+"""Pieces of text that may wait for a terminal that stands still; the rest is dropped."""
+
+
 class Terminal:
-    """Writes people's text to one stream, from any thread."""
+    """Writes people's text to one stream, from any thread, and never waits for it: a
+    thread of its own does. A terminal that stands still must not stop the sound."""
 
     def __init__(self, stream: TextIO, *, live: bool) -> None:
         self._stream = stream
         self._lock = threading.Lock()
         self._line = ""
+        self._pieces: queue.Queue[str] = queue.Queue(MAX_WAITING)
         self.live = live
+        threading.Thread(target=self._run, name="terminal", daemon=True).start()
 
     @property
     def columns(self) -> int:
@@ -50,32 +62,43 @@ class Terminal:
             return
         with self._lock:
             self._line = line[: self.columns - 1]
-            self._write(ERASE_LINE + self._line)
+            self._put(ERASE_LINE + self._line)
 
     def print(self, text: str) -> None:
         """Prints whole lines above the live line."""
         with self._lock:
             erase = ERASE_LINE if self._line else ""
-            self._write(f"{erase}{text}\n{self._line}")
+            self._put(f"{erase}{text}\n{self._line}")
 
     def clear(self) -> None:
         """Takes the live line away, for good or until `show`."""
         with self._lock:
             if self._line:
                 self._line = ""
-                self._write(ERASE_LINE)
+                self._put(ERASE_LINE)
 
-    def _write(self, text: str) -> None:
-        try:
-            self._stream.write(text)
-            self._stream.flush()
-        except (OSError, ValueError):
-            # Nobody reads us any more; sound matters more than words.
-            self.live = False
-        except UnicodeEncodeError:
-            encoding = self._stream.encoding or "ascii"
-            self._stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
-            self._stream.flush()
+    def flush(self, seconds: float) -> None:
+        """Waits at most so long until everything is written."""
+        until = time.monotonic() + seconds
+        while self._pieces.unfinished_tasks and time.monotonic() < until:
+            time.sleep(FLUSH_STEP_S)
+
+    def _put(self, text: str) -> None:
+        # A full queue means that nobody has read for long: the text is dropped.
+        with contextlib.suppress(queue.Full):
+            self._pieces.put_nowait(text)
+
+    def _run(self) -> None:
+        while True:
+            text = self._pieces.get()
+            try:
+                self._stream.write(text)
+                self._stream.flush()
+            except (OSError, ValueError):
+                # Nobody reads us any more; sound matters more than words.
+                self.live = False
+            finally:
+                self._pieces.task_done()
 
 
 class TerminalHandler(logging.Handler):
@@ -88,3 +111,7 @@ class TerminalHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Prints one record."""
         self._terminal.print(self.format(record))
+
+    def flush(self) -> None:
+        """Waits a little until what was printed is out."""
+        self._terminal.flush(FLUSH_S)

@@ -44,7 +44,7 @@ REFUSED: tuple[tuple[str, str], ...] = (
     *(("channels", text) for text in ("0", "9")),
     *(("block_ms", text) for text in ("2.4", "10.1", "nan", "inf")),
     *(("duration", text) for text in ("0", "-1", "nan", "inf", "1e999", "soon")),
-    *(("latency", text) for text in ("low", "robust", "-1", "2001", "nan")),
+    *(("latency", text) for text in ("lowest", "", "-1", "2001", "nan")),
     *(("device_encoding_names", text) for text in ("klingon", "base64", "")),
     *(("source", text) for text in ("tone:19", "tone:20001", "tone:", "tone:x", "a.mp3", "null")),
     *(("sink", text) for text in ("none", "tone", "a.mp3", "")),

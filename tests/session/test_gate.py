@@ -121,9 +121,18 @@ def test_a_higher_number_moves_the_stream_and_a_lower_one_does_not() -> None:
     first, second, third = (sender.seal(PROBE, 0, b"") for _ in range(3))
     assert gate.receive(second, HOST, HOME, 0) == opened(1)
     assert gate.receive(first, HOST, MOVED, 0) is None
-    assert gate.receive(third, HOST, MOVED, 0) == opened(2, MOVED)
+    assert gate.receive(third, HOST, MOVED, S) == opened(2, MOVED)
     back = sender.seal(PROBE, 0, b"")
-    assert gate.receive(back, HOST, HOME, 0) == opened(3, HOME)
+    assert gate.receive(back, HOST, HOME, 2 * S) == opened(3, HOME)
+
+
+def test_a_client_that_hops_is_followed_ten_times_a_second() -> None:
+    gate, sender = gate_with_guest()
+    moves = 0
+    for k in range(1000):
+        way = MOVED if k % 2 else HOME
+        moves += gate.receive(sender.seal(PROBE, 0, b""), HOST, way, k * S // 1000) is not None
+    assert 1 < moves <= 11
 
 
 def test_a_replay_moves_nothing_and_counts_as_no_sign_of_life() -> None:
@@ -183,7 +192,7 @@ def test_sessions_are_told_apart_and_forgotten() -> None:
     gate.dismiss(1)
     gate.dismiss(1)
     assert gate.receive(one.seal(PROBE, 0, b""), HOST, MOVED, 0) is None
-    assert gate.receive(two.seal(PROBE, 0, b""), HOST, HOME, 0) is not None
+    assert gate.receive(two.seal(PROBE, 0, b""), HOST, HOME, S) is not None
     assert gate.silent(100 * S) == [Paused(connection=2)]
 
 

@@ -7,6 +7,7 @@ the server sees one address.
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import random
 import selectors
@@ -236,10 +237,8 @@ class Proxy:
             self._selector.register(
                 upstream, selectors.EVENT_READ, lambda: self._from_server(upstream, address)
             )
-        try:
+        with contextlib.suppress(ConnectionError):  # the server may be away
             self._clients[address].send(datagram)
-        except ConnectionError:
-            pass  # the server is away
 
     def _from_server(self, upstream: socket.socket, client: tuple[str, int]) -> None:
         try:

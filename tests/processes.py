@@ -197,12 +197,14 @@ class Program:
 
 
 class Stage:
-    """Servers and clients of one port in one folder; all are ended with it.
+    """Servers and clients of one port in one folder, made if need be; all are ended
+    with it.
 
     password: of whoever is not given another; None for none.
     """
 
     def __init__(self, folder: Path, *, password: str | None = PASSWORD) -> None:
+        folder.mkdir(exist_ok=True)
         self.folder = folder
         self.port = free_port()
         self._password = password

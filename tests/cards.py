@@ -1,0 +1,149 @@
+"""Sound through the devices of the private PulseAudio, and what became of it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from tests.demo.stats import stream as of_stream
+from tests.processes import Program, Stage, wait_until
+from tests.recordings import speech_wav
+
+RATE, FRAME_BYTES = 48_000, 4
+_PIECE_BYTES = 64
+_READ_BYTES = 4096
+_LATENCY_MS = 5
+_LISTEN_ON_S = 0.5
+"""How long is still recorded after the last sound was played."""
+
+
+class Recorder:
+    """Records a device of PulseAudio, and knows when each sample came."""
+
+    def __init__(self, device: str, environment: dict[str, str]) -> None:
+        self._heard = bytearray()
+        self._begun_s: list[float] = []
+        self._process = subprocess.Popen(
+            [
+                *("parec", f"--device={device}", "--raw", "--format=s16le", f"--rate={RATE}"),
+                *("--channels=2", f"--latency-msec={_LATENCY_MS}"),
+            ],
+            env=environment,
+            stdout=subprocess.PIPE,
+        )
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        fd = self._process.stdout.fileno()
+        while data := os.read(fd, _READ_BYTES):
+            self._heard += data
+            self._begun_s.append(time.monotonic() - len(self._heard) / FRAME_BYTES / RATE)
+
+    @property
+    def heard(self) -> bytes:
+        """What was recorded so far, s16le stereo."""
+        return bytes(self._heard)
+
+    def begun_s(self) -> float:
+        """When the first sample was there, on the monotonic clock."""
+        return median(self._begun_s)
+
+    def stop(self) -> None:
+        """Records no more. Idempotent."""
+        self._process.terminate()
+        self._process.wait()
+        self._thread.join()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Journey:
+    """What became of a known sound.
+
+    exact_s: how much of it came bit-exact and in one piece, from its start; delay_ms:
+    from the source device to the sink device, as measured; told_ms: as the client's
+    statistics tell it; concealed: blocks that were filled in.
+    """
+
+    exact_s: float
+    delay_ms: float
+    told_ms: float
+    concealed: int
+    lost: int
+
+
+def travel(stage: Stage, environment: dict[str, str], seconds: float, *, loopback: bool) -> Journey:
+    """Plays speech into the source device of a server; a client plays it to the sink device.
+
+    loopback: the server captures what an output device plays (-o), not a microphone.
+    """
+    wav = stage.folder / "known.wav"
+    pcm = speech_wav(wav, seconds)
+    captured = ("-o", "--device", "cap") if loopback else ("--device", "mic")
+    server = stage.server("--ssl", *captured, source="device", environment=environment)
+    client = stage.client("--device", "spk", sink="device", environment=environment)
+    wait_until(lambda: client.stream.get("received", 0) > 0, "the client plays")
+    recorders = [Recorder(name, environment) for name in ("cap.monitor", "play.monitor")]
+    try:
+        _wait_for_sound(recorders)
+        _play(wav, environment, lambda: [server, client])
+        time.sleep(_LISTEN_ON_S)
+    finally:
+        for recorder in recorders:
+            recorder.stop()
+    assert client.leave() == 0, client.said
+    assert server.leave() == 0, server.said
+    stream = client.stream
+    told = [delay for line in client.stats if (delay := of_stream(line).get("delay_ms"))]
+    went, came = (recorder.heard for recorder in recorders)
+    left, arrived = _start(went, pcm), _start(came, pcm)
+    delay_s = recorders[1].begun_s() + arrived / RATE - recorders[0].begun_s() - left / RATE
+    return Journey(
+        exact_s=_same(came[max(0, arrived) * FRAME_BYTES :], pcm) / RATE,
+        delay_ms=1000 * delay_s,
+        told_ms=median(told),
+        concealed=stream["concealed"],
+        lost=stream["lost"],
+    )
+
+
+def _wait_for_sound(recorders: list[Recorder]) -> None:
+    for recorder in recorders:
+        wait_until(lambda r=recorder: len(r.heard) > RATE, "the recorders record")  # type: ignore[misc]
+
+
+def _play(wav: Path, environment: dict[str, str], running: Callable[[], list[Program]]) -> None:
+    subprocess.run(["paplay", "--device=cap", str(wav)], env=environment, check=True)
+    for program in running():
+        assert program.running, program.said
+
+
+def _start(heard: bytes, pcm: bytes) -> int:
+    """The frame at which the sound begins, by its first piece that is whole; negative
+    where its beginning is lost. Raises AssertionError where nothing is heard of it."""
+    for offset in range(0, len(pcm), _PIECE_BYTES):
+        at = heard.find(pcm[offset : offset + _PIECE_BYTES])
+        if at >= 0:
+            assert at % FRAME_BYTES == 0
+            return (at - offset) // FRAME_BYTES
+    raise AssertionError("nothing of the sound was heard")
+
+
+def _same(heard: bytes, pcm: bytes) -> int:
+    """How many frames agree, from the start."""
+    if heard.startswith(pcm):
+        return len(pcm) // FRAME_BYTES
+    low, high = 0, min(len(heard), len(pcm))
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if heard[:middle] == pcm[:middle] else (low, middle - 1)
+    return low // FRAME_BYTES

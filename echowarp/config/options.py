@@ -268,7 +268,7 @@ OPTIONS: tuple[Option, ...] = (
         flags=("--latency",),
         metavar="LATENCY",
         parse=kinds.latency,
-        help="how far playout stays behind: auto, or milliseconds 0..2000",
+        help="how far playout stays behind: low, auto, robust, or milliseconds 0..2000",
         role=Role.CLIENT,
     ),
 )

@@ -99,7 +99,7 @@ class Client:
             step = self._reconnector.next_step(outcome)
             if isinstance(step, GiveUp):
                 self._give_up(step, detail)
-            self.status.state = "reconnecting"
+            self.status.state = "connecting" if self.status.suite is None else "reconnecting"
             seconds = step.delay_ns / NS_PER_S
             when = "at once" if not step.delay_ns else f"in {seconds:.1f} s"
             log.warning("%s; trying again %s", detail, when)

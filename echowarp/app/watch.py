@@ -100,6 +100,7 @@ class Watch:
                 # After a suspend one line is written, not all that are overdue.
                 self._stats_due_ns = max(self._stats_due_ns + STATS_EVERY_NS, now_ns)
                 self._write(now_ns)
+        self._supervisor.stop()
         self._terminal.clear()
 
     def close(self) -> None:

@@ -124,7 +124,7 @@ OPTIONS: tuple[Option, ...] = (
         flags=("--duration",),
         metavar="SECONDS",
         parse=kinds.seconds,
-        help="stop after so many seconds of sound",
+        help="stop after so many seconds of sound; a server counts from its first listener",
     ),
     Option(
         key="overwrite",

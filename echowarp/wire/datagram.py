@@ -27,7 +27,13 @@ class DatagramType(IntEnum):
     """The type byte. Bit 0x40 is the direction: set from client to server."""
 
     BLOCK = 0x01
+    RESEND = 0x02
+    REPAIR = 0x03
+    CLOCK_ANSWER = 0x12
     PROBE = 0x40
+    REQUEST = 0x50
+    REPORT = 0x51
+    CLOCK_ASK = 0x52
 
 
 class Header(NamedTuple):

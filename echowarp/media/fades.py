@@ -70,27 +70,3 @@ def fade_out(frame: bytes, frames: int, fmt: Format) -> bytes:
     ramp = min(fade_frames(fmt), frames)
     fall = _ramp(frame or bytes(fmt.frame_bytes), ramp, rising=False)
     return fall + bytes((frames - ramp) * fmt.frame_bytes)
-
-
-def fade_in(pcm: bytes, fmt: Format) -> bytes:
-    """The same sound with its first 2 ms rising from silence."""
-    frames = min(fade_frames(fmt), len(pcm) // fmt.frame_bytes)
-    cut = frames * fmt.frame_bytes
-    head = _samples(pcm[:cut])
-    for i in range(frames):
-        weight = (i + 1) / (frames + 1)
-        for k in range(i * fmt.channels, (i + 1) * fmt.channels):
-            head[k] = round(head[k] * weight)
-    return _pcm(head) + pcm[cut:]
-
-
-def crossfade(old: bytes, new: bytes, fmt: Format) -> bytes:
-    """`new` with its first 2 ms blended from `old`, which would have been played instead."""
-    frames = min(fade_frames(fmt), len(old) // fmt.frame_bytes, len(new) // fmt.frame_bytes)
-    cut = frames * fmt.frame_bytes
-    left, right = _samples(old[:cut]), _samples(new[:cut])
-    for i in range(frames):
-        weight = (i + 1) / (frames + 1)
-        for k in range(i * fmt.channels, (i + 1) * fmt.channels):
-            right[k] = round(left[k] * (1 - weight) + right[k] * weight)
-    return _pcm(right) + new[cut:]

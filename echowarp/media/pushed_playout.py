@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from echowarp.media.arrivals import MISSING_REMEMBERED_MS, Arrivals, Counters
-from echowarp.media.fades import gap
+from echowarp.media.concealment import History, fill
 from echowarp.media.format import NS_PER_S, Format
 
 NOTHING_CAME_NS = NS_PER_S
@@ -35,7 +35,7 @@ class PushedPlayout:
         remembered = fmt.ns_to_frames(MISSING_REMEMBERED_MS * NS_PER_S // 1000)
         self._arrivals = Arrivals(first_seq, max(1, remembered // fmt.block_frames), self.counters)
         self._position = first_time
-        self._last_frame = b""
+        self._history = History(fmt)
         self._heard_ns = now_ns
         self._end_seq: int | None = None
 
@@ -51,6 +51,10 @@ class PushedPlayout:
             yield from self._ready()
             while self._overdue():
                 yield from self._give_up()
+
+    def set_patience(self, patience_ns: int) -> None:
+        """How long to wait for a missing block from now on."""
+        self._patience_frames = self._format.ns_to_frames(patience_ns)
 
     def end(self, end_seq: int, now_ns: int) -> None:
         """The stream ends before block `end_seq`; what is under way may still come."""
@@ -103,9 +107,12 @@ class PushedPlayout:
             frame_bytes = self._format.frame_bytes
             missing = time - self._position
             if missing > 0:
-                yield from gap(missing, self._last_frame, payload[:frame_bytes], self._format)
+                recent = self._history.recent()
+                for piece in fill(recent, missing, payload, self._format):
+                    self._history.remember(piece)
+                    yield piece
             self._position = time + len(payload) // frame_bytes
-            self._last_frame = payload[-frame_bytes:]
             self._arrivals.take()
             if payload:
+                self._history.remember(payload)
                 yield payload

@@ -1,0 +1,52 @@
+"""When a sound card takes its frames: an even line through uneven calls."""
+
+from __future__ import annotations
+
+from echowarp.media.format import NS_PER_S, Format
+
+SMOOTHING = 64
+"""Calls that the line leans on: even behind a sound server that calls in bursts, yet
+a card 1000 ppm off is followed within microseconds."""
+EARLY_WINDOW_NS = 15 * NS_PER_S
+
+
+class PullLine:
+    """The line on which output frames leave. One thread, the device's, owns it."""
+
+    def __init__(self, fmt: Format) -> None:
+        self.frames = 0
+        """Output frames given out so far."""
+        self._rate = fmt.rate
+        self._origin_ns: float | None = None
+        self._calls = 0
+        self._early_ns = [0.0, 0.0]
+        self._window_ends_ns = 0
+
+    def called(self, now_ns: int) -> None:
+        """The card asks for frames at `now_ns`; the first call begins the line."""
+        if self._origin_ns is None:
+            self._origin_ns = now_ns - self.frames * NS_PER_S / self._rate
+
+    def pulled(self, frames: int, now_ns: int) -> None:
+        """The card has taken `frames` frames at `now_ns`."""
+        origin_ns = now_ns - self.frames * NS_PER_S / self._rate
+        self.frames += frames
+        if self._origin_ns is None or abs(origin_ns - self._origin_ns) > NS_PER_S / 2:
+            # The first call, or the card stood still: a new line.
+            self._origin_ns, self._calls = origin_ns, 0
+        self._calls += 1
+        self._origin_ns += (origin_ns - self._origin_ns) / min(self._calls, SMOOTHING)
+        if now_ns >= self._window_ends_ns:
+            self._window_ends_ns = now_ns + EARLY_WINDOW_NS
+            self._early_ns = [self._early_ns[1], 0.0]
+        self._early_ns[1] = max(self._early_ns[1], self._origin_ns - origin_ns)
+
+    @property
+    def early_ns(self) -> int:
+        """How much before its time a call came at worst in the last 15 to 30 s."""
+        return round(max(self._early_ns))
+
+    def leaves_ns(self, frame: int) -> int:
+        """When output frame `frame`, counted from the first, leaves. Needs one call."""
+        assert self._origin_ns is not None
+        return round(self._origin_ns + frame * NS_PER_S / self._rate)

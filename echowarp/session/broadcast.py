@@ -1,61 +1,118 @@
-"""The sending side of a stream: one block in, a sealed datagram for each listener out.
+"""The sending side of a stream: one block in, sealed datagrams for each listener out.
 
 Source: protocol 1, section 7. One thread owns a `Broadcast`, and with it the
 numbers and keys of all its listeners. Listeners are served in a fixed order, so
-that a place in it is an offset and not jitter.
+that a place in it is an offset and not jitter; their repair rows are staggered by it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from echowarp.crypto.limits import NumbersSpent
 from echowarp.session.datagrams import DatagramSender
+from echowarp.session.rate_policy import RatePolicy, RepairRate
+from echowarp.session.reports import LossEstimate
+from echowarp.session.resends import BlockRing, Resends
 from echowarp.wire.datagram import DatagramType, pack_block
+from echowarp.wire.feedback import (
+    ClockAnswer,
+    ClockAsk,
+    Repair,
+    Report,
+    Request,
+    pack_clock_answer,
+    pack_repair,
+)
 from echowarp.wire.serial import wrap
 
-Way = TypeVar("Way", bound=Hashable)
+WayT = TypeVar("WayT", bound=Hashable)
 
 SERVER_STREAM = 0
 """The stream byte of the server's own source."""
 
 
-class _Listener(Generic[Way]):
-    __slots__ = ("sender", "way")
+class Row(Protocol):
+    """A repair row over blocks seq - width + 1 .. seq."""
 
-    def __init__(self, sender: DatagramSender) -> None:
+    @property
+    def seq(self) -> int:
+        """The newest block that it covers, unwrapped."""
+
+    @property
+    def width(self) -> int:
+        """How many blocks it covers."""
+
+    @property
+    def sum(self) -> bytes:
+        """Their weighted sum."""
+
+
+class RowMaker(Protocol):
+    """Makes repair rows of opaque payloads."""
+
+    def add(self, seq: int, time: int, payload: bytes) -> None:
+        """The stream's next block, counters unwrapped."""
+
+    def row(self, width: int) -> Row | None:
+        """The row over the newest blocks, None before there are two."""
+
+
+class Outgoing(NamedTuple, Generic[WayT]):
+    """A datagram for one listener. Empty: its numbers are spent, its session must end."""
+
+    connection: int
+    way: WayT
+    datagram: bytes
+
+
+class _Listener(Generic[WayT]):
+    """What is kept for one listener."""
+
+    def __init__(self, sender: DatagramSender, resends: Resends, now_ns: int) -> None:
         self.sender = sender
-        self.way: Way | None = None
+        self.resends = resends
+        self.way: WayT | None = None
+        self.losses = LossEstimate()
+        self.policy = RatePolicy(now_ns)
 
 
-class Broadcast(Generic[Way]):
-    """Position of the stream, and its listeners.
+class Broadcast(Generic[WayT]):
+    """Position of the stream, its last second, and its listeners.
 
     first_seq, first_time: where the stream begins, 0..2^32-1. A server draws
     them at random, so that a client that comes back can tell the same stream
-    from one that was started anew.
+    from one that was started anew. block_ns: how long a full block lasts.
     """
 
-    def __init__(self, *, first_seq: int, first_time: int) -> None:
+    def __init__(self, *, first_seq: int, first_time: int, block_ns: int, rows: RowMaker) -> None:
         self.seq = first_seq
         """Unwrapped sequence number of the next block."""
         self.time = first_time
         """Unwrapped time of the next block, in frames."""
         self.blocks_sent = 0
-        """Datagrams with a block, over all listeners."""
-        self._listeners: dict[int, _Listener[Way]] = {}
+        """Datagrams with a block, over all listeners; resends are not counted."""
+        self.blocks_resent = 0
+        """Blocks sent again on request, over all listeners."""
+        self.rows_sent = 0
+        """Datagrams with a repair row, over all listeners."""
+        self._block_ns = block_ns
+        self._rows = rows
+        self._ring = BlockRing(block_ns=block_ns)
+        self._listeners: dict[int, _Listener[WayT]] = {}
 
     @property
     def open_listeners(self) -> int:
         """How many listeners are being sent to."""
         return sum(held.way is not None for held in self._listeners.values())
 
-    def add(self, connection: int, sender: DatagramSender) -> None:
+    def add(self, connection: int, sender: DatagramSender, now_ns: int) -> None:
         """A listener has joined; it is sent nothing before `open`."""
-        self._listeners[connection] = _Listener(sender)
+        resends = Resends(self._ring, block_ns=self._block_ns, now_ns=now_ns)
+        self._listeners[connection] = _Listener(sender, resends, now_ns)
 
-    def open(self, connection: int, way: Way) -> None:
+    def open(self, connection: int, way: WayT) -> None:
         """Streams to that listener by `way` from now on."""
         if connection in self._listeners:
             self._listeners[connection].way = way
@@ -69,30 +126,83 @@ class Broadcast(Generic[Way]):
         """A listener has left."""
         self._listeners.pop(connection, None)
 
-    def block(
-        self, payload: bytes, *, frames: int, lost_frames: int
-    ) -> Iterator[tuple[int, Way, bytes]]:
+    def block(self, payload: bytes, *, frames: int, lost_frames: int) -> Iterator[Outgoing[WayT]]:
         """Moves the stream on by one block.
 
         frames: length of the payload; lost_frames: what the source missed before it.
-        Gives (connection, way, datagram) for each open listener, sealed as it is
-        asked for; one whose numbers are spent gives an empty datagram: its session
-        must end.
+        Gives the block and, as each listener's policy has it, a repair row for each
+        open listener, sealed as it is asked for.
         """
-        body = pack_block(wrap(self.seq), wrap(self.time + lost_frames), payload)
+        seq, time = self.seq, self.time + lost_frames
+        body = pack_block(wrap(seq), wrap(time), payload)
+        self._ring.put(seq, body)
+        self._rows.add(seq, time, payload)
         self.seq += 1
-        self.time += lost_frames + frames
-        return self._sealed(body)
+        self.time = time + frames
+        return self._to_all(seq, body)
 
-    def _sealed(self, body: bytes) -> Iterator[tuple[int, Way, bytes]]:
+    def _to_all(self, seq: int, body: bytes) -> Iterator[Outgoing[WayT]]:
         # Of a copy: whoever is told that a session must end may remove it at once.
-        for connection, held in tuple(self._listeners.items()):
+        for place, (connection, held) in enumerate(tuple(self._listeners.items())):
             if held.way is None:
                 continue
-            try:
-                datagram = held.sender.seal(DatagramType.BLOCK, SERVER_STREAM, body)
-            except NumbersSpent:
-                yield connection, held.way, b""
-                continue
-            self.blocks_sent += 1
-            yield connection, held.way, datagram
+            outgoing = self._seal(connection, held, DatagramType.BLOCK, body)
+            self.blocks_sent += bool(outgoing.datagram)
+            yield outgoing
+            every = held.policy.rate.every_blocks
+            if every and (seq + place) % every == 0:
+                row = self._row(held.policy.rate)
+                if row is not None and held.way is not None:
+                    self.rows_sent += 1
+                    yield self._seal(connection, held, DatagramType.REPAIR, row)
+
+    def _row(self, rate: RepairRate) -> bytes | None:
+        row = self._rows.row(rate.width)
+        return None if row is None else pack_repair(Repair(wrap(row.seq), row.width, row.sum))
+
+    def request(self, connection: int, request: Request, now_ns: int) -> Iterator[Outgoing[WayT]]:
+        """A listener misses blocks: gives those that are kept and that its budget allows."""
+        held = self._listeners.get(connection)
+        if held is None or held.way is None:
+            return
+        for resend in held.resends.answer(request, now_ns):
+            self.blocks_resent += 1
+            yield self._seal(connection, held, DatagramType.RESEND, resend.body)
+
+    def report(self, connection: int, report: Report, now_ns: int) -> None:
+        """A listener tells how it fares: sets its repair rate."""
+        held = self._listeners.get(connection)
+        if held is None or not held.losses.receive(
+            report, last_number=held.sender.sent - 1, now_ns=now_ns
+        ):
+            return
+        held.resends.set_round_trip(report.rto_ns)
+        for entry in report.entries:
+            if entry.stream == SERVER_STREAM:
+                held.policy.report(
+                    held.losses,
+                    target_ns=entry.target_ns,
+                    guard_ns=entry.guard_ns,
+                    rto_ns=report.rto_ns,
+                    now_ns=now_ns,
+                )
+                return
+
+    def clock(
+        self, connection: int, ask: ClockAsk, *, received_ns: int, now_ns: int
+    ) -> Iterator[Outgoing[WayT]]:
+        """A listener asks for the time; received_ns: when its datagram came."""
+        held = self._listeners.get(connection)
+        if held is not None and held.way is not None:
+            answer = pack_clock_answer(ClockAnswer(ask.t1_ns, received_ns, now_ns))
+            yield self._seal(connection, held, DatagramType.CLOCK_ANSWER, answer)
+
+    def _seal(
+        self, connection: int, held: _Listener[WayT], kind: DatagramType, body: bytes
+    ) -> Outgoing[WayT]:
+        assert held.way is not None
+        try:
+            datagram = held.sender.seal(kind, SERVER_STREAM, body)
+        except NumbersSpent:
+            datagram = b""
+        return Outgoing(connection, held.way, datagram)

@@ -16,7 +16,15 @@ from echowarp.errors import ProtocolError
 from echowarp.session.address import plain_host
 from echowarp.session.channel import NS_PER_S
 from echowarp.session.datagrams import DatagramReceiver
-from echowarp.wire.datagram import DatagramType, parse_header
+from echowarp.wire.datagram import DatagramType, Header, parse_header
+from echowarp.wire.feedback import (
+    ClockAsk,
+    Report,
+    Request,
+    parse_clock_ask,
+    parse_report,
+    parse_request,
+)
 
 SILENT_AFTER_NS = 35 * NS_PER_S
 """So long without a datagram from the client pauses its stream."""
@@ -47,6 +55,16 @@ class Paused:
     connection: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feedback:
+    """What a client tells about a stream, and when it came."""
+
+    connection: int
+    stream: int
+    message: Request | Report | ClockAsk
+    at_ns: int
+
+
 GateEvent: TypeAlias = Opened[Way] | Paused
 
 
@@ -66,6 +84,7 @@ class DatagramGate(Generic[Way]):
     def __init__(self) -> None:
         self._guests: dict[bytes, _Guest[Way]] = {}
         self._sessions: dict[int, bytes] = {}
+        self._feedback: list[Feedback] = []
         self.dropped = 0
         """Datagrams of no session, of the wrong shape, or from the wrong address."""
 
@@ -96,15 +115,40 @@ class DatagramGate(Generic[Way]):
             self.dropped += 1
             return None
         highest = guest.receiver.highest
-        if guest.receiver.open(header, datagram) is None:
+        body = guest.receiver.open(header, datagram)
+        if body is None:
             return None
         guest.heard_ns = now_ns
+        self._note(guest.connection, header, body, now_ns)
         if way == guest.way or header.number < highest:
             return None
         if guest.way is not None and now_ns - guest.moved_ns < MOVE_PAUSE_NS:
             return None
         guest.way, guest.moved_ns = way, now_ns
         return Opened(connection=guest.connection, number=header.number, way=way)
+
+    def feedback(self) -> list[Feedback]:
+        """Drains what clients have told, in order."""
+        feedback, self._feedback = self._feedback, []
+        return feedback
+
+    def _note(self, connection: int, header: Header, body: bytes, now_ns: int) -> None:
+        message: Request | Report | ClockAsk
+        try:
+            if header.kind == DatagramType.REQUEST:
+                message = parse_request(body)
+            elif header.kind == DatagramType.REPORT:
+                message = parse_report(body, header.stream)
+            elif header.kind == DatagramType.CLOCK_ASK:
+                message = parse_clock_ask(body)
+            else:
+                return
+        except ProtocolError:
+            self.dropped += 1
+            return
+        self._feedback.append(
+            Feedback(connection=connection, stream=header.stream, message=message, at_ns=now_ns)
+        )
 
     def silent(self, now_ns: int) -> list[Paused]:
         """The sessions to pause now. Cheap enough to be asked every second."""

@@ -7,8 +7,17 @@ from hypothesis import strategies as st
 from echowarp.crypto.schedule import SessionKeys
 from echowarp.crypto.suite import Suite, cipher_for_client
 from echowarp.session.datagrams import DatagramSender
-from echowarp.session.gate import SILENT_AFTER_NS, DatagramGate, Opened, Paused
+from echowarp.session.gate import SILENT_AFTER_NS, DatagramGate, Feedback, Opened, Paused
 from echowarp.wire.datagram import DatagramType
+from echowarp.wire.feedback import (
+    ClockAsk,
+    Report,
+    ReportEntry,
+    Request,
+    pack_clock_ask,
+    pack_report,
+    pack_request,
+)
 from tests.crypto.known import PROTOCOL, case_name, unhex
 from tests.virtual import S
 
@@ -214,3 +223,47 @@ def test_random_datagrams_of_a_session_are_dropped(kind: int, number: int, body:
     header = bytes((kind, 0)) + keys().session + number.to_bytes(8, "big")
     assert gate.receive(header + body, HOST, HOME, 0) is None
     assert gate.receive(sender.seal(PROBE, 0, b""), HOST, HOME, 0) == opened(0)
+
+
+REQUEST = Request(7, 0b1011)
+REPORT = Report(9, 8, 1, 12_000_000, (ReportEntry(0, 2_000_000, 40_000_000),))
+ASK = ClockAsk(123_456_789)
+
+
+def test_what_clients_tell_is_given_out_once_and_in_order() -> None:
+    gate, sender = gate_with_guest()
+    for at_ns, datagram in (
+        (1, sender.seal(DatagramType.REQUEST, 3, pack_request(REQUEST))),
+        (2, sender.seal(PROBE, 0, b"")),
+        (3, sender.seal(DatagramType.REPORT, 1, pack_report(REPORT))),
+        (4, sender.seal(DatagramType.CLOCK_ASK, 0, pack_clock_ask(ASK))),
+    ):
+        gate.receive(datagram, HOST, HOME, at_ns)
+    assert gate.feedback() == [
+        Feedback(connection=1, stream=3, message=REQUEST, at_ns=1),
+        Feedback(connection=1, stream=1, message=REPORT, at_ns=3),
+        Feedback(connection=1, stream=0, message=ASK, at_ns=4),
+    ]
+    assert gate.feedback() == []
+    assert gate.dropped == 0
+
+
+@pytest.mark.parametrize(
+    "kind", [DatagramType.REQUEST, DatagramType.REPORT, DatagramType.CLOCK_ASK]
+)
+def test_a_body_that_is_too_short_tells_nothing_but_opens(kind: int) -> None:
+    gate, sender = gate_with_guest()
+    assert gate.receive(sender.seal(kind, 1, b"short"), HOST, HOME, 0) == opened(0)
+    assert gate.feedback() == []
+    assert gate.dropped == 1
+
+
+def test_replays_forgeries_and_strangers_tell_nothing() -> None:
+    gate, sender = gate_with_guest()
+    datagram = sender.seal(DatagramType.REQUEST, 0, pack_request(REQUEST))
+    gate.receive(datagram[:-1] + bytes((datagram[-1] ^ 1,)), HOST, HOME, 0)
+    gate.receive(datagram, "192.0.2.2", HOME, 0)
+    assert gate.feedback() == []
+    gate.receive(datagram, HOST, HOME, 0)
+    gate.receive(datagram, HOST, HOME, 0)
+    assert len(gate.feedback()) == 1

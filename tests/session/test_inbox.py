@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from echowarp.crypto.schedule import SessionKeys
 from echowarp.crypto.suite import Suite, cipher_for_audio
 from echowarp.session.datagrams import DatagramSender
-from echowarp.session.inbox import ClientInbox
+from echowarp.session.inbox import SERVER_TYPES, Block, ClientInbox, RepairPiece
+from echowarp.session.reports import Tally
 from echowarp.session.streams import begin
 from echowarp.wire.datagram import DatagramType, pack_block
+from echowarp.wire.feedback import ClockAnswer, Repair, pack_clock_answer, pack_repair
 from echowarp.wire.records import Stream
 
 STREAM = Stream(stream=0, codec=0, rate=48_000, channels=2, block=240, seq=7, time=1000, user=0)
@@ -39,9 +43,7 @@ def sealed(sender: DatagramSender, k: int, stream: int = 0, kind: int = 1) -> by
 def test_a_block_comes_through_as_it_was_sent(suite: Suite) -> None:
     sender, inbox = pair(suite)
     block = inbox.receive(sealed(sender, 0), 5)
-    assert block is not None
-    assert (block.stream, block.seq, block.time, block.payload) == (0, 7, 1000, PAYLOAD)
-    assert block.first_seq == 7
+    assert block == Block(0, 7, 1000, PAYLOAD, first_seq=7, resent=False)
     assert inbox.rejected == 0
 
 
@@ -49,7 +51,7 @@ def test_the_number_tells_which_block_was_the_first_sent() -> None:
     sender, inbox = pair(Suite.ENCRYPTED)
     lost = [sealed(sender, k) for k in range(100, 103)]
     block = inbox.receive(sealed(sender, 103), 600_000_000)
-    assert block is not None and block.first_seq == 107
+    assert isinstance(block, Block) and block.first_seq == 107
     assert inbox.receive(lost[1], 600_000_000) is not None
 
 
@@ -89,7 +91,76 @@ def test_other_sessions_types_and_streams_are_dropped() -> None:
     assert inbox.receive(sealed(other, 0), 0) is None
     assert inbox.receive(sealed(sender, 0, stream=1), 0) is None
     assert inbox.receive(sealed(sender, 0, kind=DatagramType.PROBE), 0) is None
-    assert inbox.receive(sealed(sender, 0, kind=2), 0) is None
-    assert inbox.receive(sender.seal(1, 0, b"short"), 0) is None
-    assert inbox.rejected == 5
+    for kind in set(range(256)) - SERVER_TYPES:
+        assert inbox.receive(sealed(sender, 0, kind=kind), 0) is None
+    for kind in SERVER_TYPES:
+        assert inbox.receive(sender.seal(kind, 0, b"shrt"), 0) is None
+    assert inbox.rejected == 3 + 252 + 4
     assert inbox.receive(sealed(sender, 0), 0) is not None
+
+
+def test_the_types_of_the_server_are_these() -> None:
+    assert sorted(SERVER_TYPES) == [
+        DatagramType.BLOCK,
+        DatagramType.RESEND,
+        DatagramType.REPAIR,
+        DatagramType.CLOCK_ANSWER,
+    ]
+    # None of them is a type that clients send.
+    assert all(not DatagramType.PROBE <= kind < 0x80 for kind in SERVER_TYPES)
+
+
+def test_a_block_that_is_sent_again_says_so() -> None:
+    sender, inbox = pair(Suite.ENCRYPTED)
+    block = inbox.receive(sealed(sender, 0, kind=DatagramType.RESEND), 0)
+    assert block == Block(0, 7, 1000, PAYLOAD, first_seq=7, resent=True)
+
+
+def test_rows_and_resends_between_do_not_move_the_first_block_back_beyond_the_stream() -> None:
+    """They count as numbers, so what is derived from a number is a bound."""
+    sender, inbox = pair(Suite.ENCRYPTED)
+    for _ in range(20):
+        sender.seal(DatagramType.REPAIR, 0, b"")
+    block = inbox.receive(sealed(sender, 5), 0)
+    assert isinstance(block, Block) and block.first_seq == 7
+
+
+def test_a_repair_row_is_placed_in_its_stream() -> None:
+    sender, inbox = pair(Suite.ENCRYPTED)
+    inbox.receive(sealed(sender, 3), 0)
+    row = pack_repair(Repair(9, 3, b"row"))
+    assert inbox.receive(sender.seal(DatagramType.REPAIR, 0, row), 0) == RepairPiece(
+        0, 9, 3, b"row"
+    )
+    assert inbox.receive(sender.seal(DatagramType.REPAIR, 1, row), 0) is None
+    wide = row[:4] + b"\x19" + row[5:]
+    assert inbox.receive(sender.seal(DatagramType.REPAIR, 0, wide), 0) is None
+    assert inbox.rejected == 2
+
+
+def test_a_row_over_the_wrap_of_the_counter_is_unwrapped() -> None:
+    sender, _ = pair(Suite.NONE)
+    inbox = ClientInbox(keys=KEYS, suite=Suite.NONE)
+    inbox.announce(0, begin(replace(STREAM, seq=2**32 - 2), 0))
+    row = sender.seal(DatagramType.REPAIR, 0, pack_repair(Repair(1, 3, b"row")))
+    assert inbox.receive(row, 0) == RepairPiece(0, 2**32 + 1, 3, b"row")
+
+
+def test_the_answer_of_the_clock_needs_no_stream() -> None:
+    sender = DatagramSender(cipher=cipher_for_audio(Suite.ENCRYPTED, KEYS), session=KEYS.session)
+    inbox = ClientInbox(keys=KEYS, suite=Suite.ENCRYPTED)
+    answer = ClockAnswer(1, 2, 3)
+    datagram = sender.seal(DatagramType.CLOCK_ANSWER, 0, pack_clock_answer(answer))
+    assert inbox.receive(datagram, 0) == answer
+
+
+def test_receipts_count_what_is_ours_whatever_is_in_it() -> None:
+    """Loss is a matter of datagrams; a replay and a forgery are none of ours."""
+    sender, inbox = pair(Suite.ENCRYPTED)
+    datagrams = [sealed(sender, k) for k in range(5)]
+    datagrams.append(sender.seal(DatagramType.REPAIR, 9, b"nonsense"))
+    datagrams += [sealed(sender, k) for k in range(6, 10)]
+    for number in (0, 1, 1, 2, 3, 5, 8, 9):
+        inbox.receive(datagrams[number], 0)
+    inbox.receive(datagrams[7][:-1] + b"?", 0)
+    assert inbox.receipts.tally(1, 0) == Tally(highest=9, received=7, bursts=2)

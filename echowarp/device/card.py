@@ -6,13 +6,14 @@ whatever goes wrong is told to the owner by the stream's watchdog.
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from echowarp.device.backlog import Backlog, Pace
-from echowarp.device.catalogue import DeviceInfo, choose, format_table, list_devices
+from echowarp.device.catalogue import DeviceInfo, choose, format_table, list_devices, same_outputs
 from echowarp.device.loopback import choose_loopback, pulse_outputs
 from echowarp.device.negotiate import open_input, open_output
 from echowarp.device.portaudio import (
@@ -25,7 +26,10 @@ from echowarp.device.portaudio import (
 )
 from echowarp.device.seams import Capture
 from echowarp.device.stream import RunningStream
-from echowarp.media.format import NS_PER_S, Format
+from echowarp.media.format import NS_PER_S, SAMPLE_BYTES, Format
+from echowarp.media.pull_converter import PullConverter
+
+_log = logging.getLogger(__name__)
 
 _MOST_CAPTURE_BLOCKS = 4
 """PortAudio's age of a block is believed from one block to this many: behind a sound
@@ -113,21 +117,32 @@ class CardSource:
 
 
 class CardSink:
-    """Plays on a device, in exactly this format.
+    """Plays a stream on a device, converted where the device refuses its format.
 
     pa: an initialised PyAudio object, owned and terminated from now on; info: the
-    device. Raises DeviceError; `pa` is terminated then too.
+    device; others: the same one as other host APIs show it. Raises DeviceError; `pa` is
+    terminated then too.
     """
 
-    def __init__(self, pa: Any, info: DeviceInfo, format: Format) -> None:
+    def __init__(
+        self, pa: Any, info: DeviceInfo, format: Format, others: Sequence[DeviceInfo] = ()
+    ) -> None:
         try:
-            stream = open_output(pa, info, format, self._called)
+            stream, used, shape = open_output(pa, [info, *others], format, self._called)
         except BaseException:
             terminate(pa)
             raise
-        self._stream = RunningStream(pa, stream, name=str(info), may_pause=False)
-        self._frame_bytes = format.frame_bytes
-        self._pace = Pace(format.rate)
+        self._stream = RunningStream(pa, stream, name=str(used), may_pause=False)
+        self._format = format
+        self._converter: PullConverter | None = None
+        if (shape.rate, shape.channels) != (format.rate, format.channels):
+            self._converter = PullConverter(format, shape.rate, shape.channels)
+            heard = f"{shape.rate} Hz, {shape.channels} channels"
+            _log.info("device %s does not take %s: converted to %s", info, format, heard)
+        elif used is not info:
+            _log.info("device %s does not take %s: played through %s", info, format, used)
+        self._frame_bytes = SAMPLE_BYTES * shape.channels
+        self._pace = Pace(shape.rate)
         self._pull: Callable[[int], bytes] | None = None
         self._delay_ns = _sensible_ns(self._stream.output_latency_s())
 
@@ -139,7 +154,9 @@ class CardSink:
 
     def delay_ns(self) -> int | None:
         """How long from a pull until the sound is heard, or None where unknown."""
-        return self._delay_ns
+        if self._delay_ns is None or self._converter is None:
+            return self._delay_ns
+        return self._delay_ns + self._converter.delay_ns
 
     def stop(self) -> None:
         """Ends playback and closes the device. Idempotent."""
@@ -155,14 +172,22 @@ class CardSink:
             self._pace.called(frames, now_ns)
             if self._pull is None or not self._pace.settled or self._stream.is_stopping:
                 return silence, PA_CONTINUE
-            pcm = self._pull(frames)
-            # A short answer would end the stream without a word.
-            if len(pcm) != len(silence):
-                raise AssertionError(f"{len(pcm)} bytes pulled for {frames} frames")
+            if self._converter is None:
+                pcm = self._pulled(frames)
+            else:
+                pcm = self._converter.pull(frames, self._pulled)
         except BaseException as error:  # PortAudio's thread: nothing may leave it
             self._stream.fail(error)
             return silence, PA_ABORT
         return pcm, PA_CONTINUE
+
+    def _pulled(self, frames: int) -> bytes:
+        assert self._pull is not None
+        pcm = self._pull(frames)
+        # A short answer would end the stream without a word.
+        if len(pcm) != frames * self._format.frame_bytes:
+            raise AssertionError(f"{len(pcm)} bytes pulled for {frames} frames")
+        return pcm
 
 
 def _sensible_ns(latency_s: float) -> int | None:
@@ -212,8 +237,9 @@ def open_card_sink(
     charset: str | None,
     repair: bool,
 ) -> CardSink:
-    """Opens the device with this index or name, or the default, for playback in
-    exactly this format. Raises DeviceError."""
+    """Opens the device with this index or name, or the default, for playback of a
+    stream in this format, and says so where the device takes only another. Raises
+    DeviceError."""
     pa = initialise()
     try:
         devices = list_devices(pa, charset=charset, repair=repair)
@@ -221,7 +247,7 @@ def open_card_sink(
     except BaseException:
         terminate(pa)
         raise
-    return CardSink(pa, info, format)
+    return CardSink(pa, info, format, same_outputs(devices, info))
 
 
 def list_all(charset: str | None, repair: bool) -> list[DeviceInfo]:

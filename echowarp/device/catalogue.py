@@ -17,6 +17,9 @@ Want = Literal["input", "output", "loopback"]
 _WASAPI = "Windows WASAPI"
 """The host API to prefer: its delay is about 3 ms, where others have 90 and more."""
 
+_CUT_NAME = 31
+"""Where Windows MME cuts the names of its devices off."""
+
 _VIRTUAL_DEVICES = ("blackhole", "soundflower", "loopback", "vb-cable", "vb-audio")
 """Names of drivers that hand what is played into them to whoever captures."""
 
@@ -184,6 +187,23 @@ def choose(
     raise DeviceError(
         f"there is no default {want} device; choose one with --device: {_names(fitting)}"
     )
+
+
+def same_outputs(devices: Sequence[DeviceInfo], info: DeviceInfo) -> list[DeviceInfo]:
+    """The output `info` as other host APIs show it, in PortAudio's order.
+
+    Left out where one host API has several of that name: which it is cannot be told.
+    """
+    found: dict[str, list[DeviceInfo]] = {}
+    for device in devices:
+        if device.outputs and device.host_api != info.host_api and _same_name(device, info):
+            found.setdefault(device.host_api, []).append(device)
+    return [each[0] for each in found.values() if len(each) == 1]
+
+
+def _same_name(one: DeviceInfo, other: DeviceInfo) -> bool:
+    short, long = sorted((one.name.casefold(), other.name.casefold()), key=len)
+    return short == long or (len(short) >= _CUT_NAME and long.startswith(short))
 
 
 def _by_index(devices: Sequence[DeviceInfo], device_id: int, want: Want) -> DeviceInfo:

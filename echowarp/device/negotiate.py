@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from echowarp.device.catalogue import DeviceInfo
 from echowarp.device.portaudio import PA_DEVICE_UNAVAILABLE, PA_INT16, quiet_stderr
 from echowarp.errors import DeviceError
-from echowarp.media.format import MAX_CHANNELS, Format
+from echowarp.media.format import MAX_CHANNELS, MAX_RATE, MIN_RATE, Format
 
 DEFAULT_RATE, DEFAULT_CHANNELS = 48_000, 2
 """What is asked for first. Never a device's own maximum: 32 channels at 44,100 Hz is
@@ -41,7 +41,7 @@ def open_input(
     counts = [channels] if channels is not None else [DEFAULT_CHANNELS, 1]
     refusal: Exception | None = None
     for candidate in _formats(rates, counts, block_ms):
-        stream, refusal = _attempt(pa, info, candidate, callback)
+        stream, refusal = _attempt(pa, info, candidate, callback, is_input=True)
         if refusal is None:
             return stream, candidate
         if _is_busy(refusal):
@@ -50,22 +50,54 @@ def open_input(
     raise _refused(pa, info, wanted, refusal, is_input=True, advice="ask for that with ")
 
 
-def open_output(pa: Any, info: DeviceInfo, format: Format, callback: Callback) -> Any:
-    """Opens, without starting it, a playback stream in exactly this format.
+class Shape(NamedTuple):
+    """What a stream is opened with, where that need not be what travels."""
 
-    Raises DeviceError that names what the device would take.
+    rate: int
+    channels: int
+    block_frames: int
+
+
+def open_output(
+    pa: Any, infos: Sequence[DeviceInfo], format: Format, callback: Callback
+) -> tuple[Any, DeviceInfo, Shape]:
+    """Opens, without starting it, a playback stream in this format or the nearest to it;
+    returns it, the device and what it was opened with.
+
+    infos: the device, then the same one as other host APIs show it. All are tried with
+    the format itself: a host API may convert where another does not. Then, on the first,
+    other numbers of channels at the format's rate, and then all that at the device's
+    default rate. A change of rate at the server is no way: it has other listeners.
+    Raises DeviceError that names what the first would take, also when it is busy.
     """
-    try:
-        return _open(pa, info, format, callback, is_input=False)
-    except (OSError, ValueError) as error:
-        raise _refused(
-            pa,
-            info,
-            str(format),
-            error,
-            is_input=False,
-            advice="choose another with --device, or start the server with ",
-        ) from error
+    refusal: Exception | None = None
+    for info, shape in _shapes(infos, format):
+        stream, error = _attempt(pa, info, shape, callback, is_input=False)
+        if error is None:
+            return stream, info, shape
+        refusal = refusal or error
+        if _is_busy(refusal):
+            break
+    raise _refused(
+        pa,
+        infos[0],
+        str(format),
+        refusal,
+        is_input=False,
+        advice="choose another with --device, or start the server with ",
+    ) from refusal
+
+
+def _shapes(infos: Sequence[DeviceInfo], format: Format) -> Iterator[tuple[DeviceInfo, Shape]]:
+    exact = Shape(format.rate, format.channels, format.block_frames)
+    yield from ((info, exact) for info in infos)
+    first = infos[0]
+    counts = (format.channels, DEFAULT_CHANNELS, min(MAX_CHANNELS, first.outputs), 1)
+    for rate in dict.fromkeys((format.rate, first.default_rate)):
+        for count in dict.fromkeys(counts):
+            shape = Shape(rate, count, max(1, format.block_frames * rate // format.rate))
+            if shape != exact and MIN_RATE <= rate <= MAX_RATE and count <= first.outputs:
+                yield first, shape
 
 
 def _formats(rates: Sequence[int], counts: Sequence[int], block_ms: float) -> Iterator[Format]:
@@ -77,15 +109,17 @@ def _formats(rates: Sequence[int], counts: Sequence[int], block_ms: float) -> It
 
 
 def _attempt(
-    pa: Any, info: DeviceInfo, format: Format, callback: Callback
+    pa: Any, info: DeviceInfo, format: Format | Shape, callback: Callback, *, is_input: bool
 ) -> tuple[Any, Exception | None]:
     try:
-        return _open(pa, info, format, callback, is_input=True), None
+        return _open(pa, info, format, callback, is_input=is_input), None
     except (OSError, ValueError) as error:
         return None, error
 
 
-def _open(pa: Any, info: DeviceInfo, format: Format, callback: Callback, *, is_input: bool) -> Any:
+def _open(
+    pa: Any, info: DeviceInfo, format: Format | Shape, callback: Callback, *, is_input: bool
+) -> Any:
     direction = "input" if is_input else "output"
     with _pulse_source(info.pulse_source), quiet_stderr():
         return pa.open(

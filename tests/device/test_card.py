@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import logging
+import struct
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +16,7 @@ from echowarp.device.catalogue import DeviceInfo
 from echowarp.device.seams import Capture
 from echowarp.errors import DeviceError
 from echowarp.media.format import Format
-from tests.device.fake_portaudio import BUSY, FakePyAudio, FakeStream
+from tests.device.fake_portaudio import BAD_CHANNELS, BUSY, FakePyAudio, FakeStream
 
 FORMAT = Format.for_blocks(rate=48000, channels=2, block_ms=5)
 BLOCK = bytes(range(240)) * 4
@@ -225,6 +228,66 @@ def test_playback(clock: Clock) -> None:
     assert failed.errors == []
 
 
+def answering(rate: int, channels: int) -> FakePyAudio:
+    """A card that takes but this."""
+    taken = (rate, channels)
+    return FakePyAudio(
+        [], [], lambda index, is_input, *asked: None if asked == taken else BAD_CHANNELS
+    )
+
+
+def test_playback_in_another_format(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    """The card gets all its frames, the stream gives no more than it should."""
+    pa = answering(44100, 1)
+    with caplog.at_level(logging.INFO):
+        sink = CardSink(pa, replace(info(), default_rate=44100), FORMAT)
+    assert caplog.messages == [
+        "device 0 'Card' (ALSA) does not take 48000 Hz, stereo: converted to 44100 Hz, 1 channels"
+    ]
+    pulled: list[int] = []
+
+    def pull(frames: int) -> bytes:
+        pulled.append(frames)
+        return struct.pack("<2h", 1000, 3000) * frames
+
+    sink.start(pull, Told())
+    frames = pa.streams[0].options["frames_per_buffer"]
+    assert frames == 220
+    answers = []
+    for _ in range(420):
+        clock.ns += frames * 10**9 // 44100
+        answers.append(pa.streams[0].callback(None, frames, {}, 0))
+    played = b"".join(pcm for pcm, _ in answers[-len(pulled) :])
+    assert {code for _, code in answers} == {0}
+    assert len(played) == 2 * frames * len(pulled)
+    assert abs(sum(pulled) - len(played) / 2 * 48000 / 44100) < 20
+    assert set(pulled[1:]) == {239, 240}
+    assert set(struct.unpack(f"<{len(played) // 2}h", played)[40:]) == {2000}
+    delay_ns = sink.delay_ns()
+    assert delay_ns is not None
+    assert 10 * MS < delay_ns < 10.5 * MS
+    sink.stop()
+
+
+def test_playback_through_another_host_api(caplog: pytest.LogCaptureFixture) -> None:
+    other = replace(info("MME"), index=7)
+    pa = FakePyAudio([], [], lambda index, *_: None if index == 7 else BAD_CHANNELS)
+    with caplog.at_level(logging.INFO):
+        sink = CardSink(pa, info("Windows WASAPI"), FORMAT, [other])
+    assert caplog.messages == [
+        "device 0 'Card' (Windows WASAPI) does not take 48000 Hz, stereo:"
+        " played through 7 'Card' (MME)"
+    ]
+    sink.stop()
+
+
+def test_playback_where_nothing_fits() -> None:
+    pa = answering(96000, 2)
+    with pytest.raises(DeviceError, match="does not take 48000 Hz, stereo; it takes 96000 Hz"):
+        make_sink(pa)
+    assert pa.terminated == 1
+
+
 def bad_pulls() -> list[Callable[[int], bytes]]:
     def fails(frames: int) -> bytes:
         raise RuntimeError("nothing to play")
@@ -233,12 +296,15 @@ def bad_pulls() -> list[Callable[[int], bytes]]:
 
 
 @pytest.mark.parametrize("pull", bad_pulls())
-def test_a_pull_that_fails_reaches_the_owner(clock: Clock, pull: Callable[[int], bytes]) -> None:
-    pa = FakePyAudio([], [])
+@pytest.mark.parametrize("channels", [2, 1])
+def test_a_pull_that_fails_reaches_the_owner(
+    clock: Clock, pull: Callable[[int], bytes], channels: int
+) -> None:
+    pa = answering(48000, channels)
     sink = make_sink(pa)
     failed = Told()
     sink.start(pull, failed)
-    assert Caller(pa.streams[0], clock).call(50)[-1] == (bytes(960), 2)
+    assert Caller(pa.streams[0], clock).call(50)[-1] == (bytes(480 * channels), 2)
     assert failed.only_error() is not None
     sink.stop()
 

@@ -2,7 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from echowarp.device.catalogue import DeviceInfo, Want, choose, format_table, list_devices
+from echowarp.device.catalogue import (
+    DeviceInfo,
+    Want,
+    choose,
+    format_table,
+    list_devices,
+    same_outputs,
+)
 from echowarp.errors import DeviceError
 from tests.device.fake_portaudio import (
     FakePyAudio,
@@ -110,6 +117,20 @@ def test_a_full_name_is_not_ambiguous() -> None:
 def test_two_cards_of_one_name_are_ambiguous() -> None:
     twins = FakePyAudio([("ALSA", 0, 0)], [device("USB", 0, 2, 2), device("USB", 0, 2, 2)])
     assert "matches 0 'USB' (ALSA), 1 'USB' (ALSA)" in refusal(twins, "input", "usb")
+
+
+def test_one_card_as_other_host_apis_show_it() -> None:
+    """Also under the name that MME cuts off, and only where it is the only one."""
+    pa = windows(fork=False)
+
+    def others(index: int) -> list[int]:
+        return [each.index for each in same_outputs(devices(pa), devices(pa)[index])]
+
+    assert [others(index) for index in (1, 2, 3, 4)] == [[2, 3], [1, 3], [1, 2], []]
+    pa.devices.append(pa.devices[2])
+    assert others(3) == [1]
+    pa.devices[1] = {**pa.devices[1], "name": "Speakers"}
+    assert others(3) == []
 
 
 def test_refusals() -> None:

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from echowarp.device.catalogue import DeviceInfo
-from echowarp.device.negotiate import open_input, open_output
+from echowarp.device.negotiate import Shape, open_input, open_output
 from echowarp.errors import DeviceError
 from echowarp.media.format import Format
 from tests.device.fake_portaudio import BAD_CHANNELS, BAD_RATE, BUSY, FakePyAudio
@@ -102,7 +103,8 @@ def test_a_busy_device_is_not_asked_again() -> None:
         capture(pa, info())
     assert len(pa.tried) == 1
     with pytest.raises(DeviceError, match="busy"):
-        open_output(pa, info(), Format.for_blocks(rate=48000, channels=2, block_ms=5), no_callback)
+        play(pa, info(), info())
+    assert len(pa.tried) == 2
 
 
 def test_a_device_that_takes_nothing() -> None:
@@ -118,17 +120,63 @@ def test_a_default_rate_that_no_stream_can_have() -> None:
     assert pa.tried == [(48000, 2), (48000, 1)]
 
 
-def test_playback_is_in_exactly_the_stream_s_format() -> None:
-    stream = Format.for_blocks(rate=48000, channels=2, block_ms=5)
-    pa = FakePyAudio([], [], only((44100, 2), (48000, 1)))
+STREAM = Format.for_blocks(rate=48000, channels=2, block_ms=5)
+
+
+def play(pa: FakePyAudio, device: DeviceInfo, *others: DeviceInfo) -> tuple[int, Shape]:
+    _, used, shape = open_output(pa, [device, *others], STREAM, no_callback)
+    assert pa.streams[-1].options["output_device_index"] == used.index
+    assert pa.streams[-1].options["frames_per_buffer"] == shape.block_frames
+    return used.index, shape
+
+
+@pytest.mark.parametrize(
+    ("taken", "outputs", "tried"),
+    [
+        ((48000, 2), 32, [(48000, 2)]),
+        ((48000, 1), 1, [(48000, 2), (48000, 1)]),
+        ((48000, 8), 32, [(48000, 2), (48000, 8)]),
+        ((44100, 2), 2, [(48000, 2), (48000, 1), (44100, 2)]),
+        ((44100, 1), 1, [(48000, 2), (48000, 1), (44100, 1)]),
+    ],
+)
+def test_playback_is_in_the_stream_s_format_or_the_nearest(
+    taken: tuple[int, int], outputs: int, tried: list[tuple[int, int]]
+) -> None:
+    pa = FakePyAudio([], [], only(taken))
+    assert play(pa, info(outputs)) == (3, Shape(*taken, taken[0] // 200))
+    assert pa.tried == tried
+
+
+def test_another_host_api_comes_before_a_conversion() -> None:
+    """Behind it the system converts, which costs us nothing."""
+
+    def takes(index: int, is_input: bool, rate: int, channels: int) -> Exception | None:
+        return None if (index, rate) in ((3, 44100), (5, 48000)) else BAD_RATE
+
+    others = [replace(info(), index=index, host_api=f"API {index}") for index in (4, 5)]
+    pa = FakePyAudio([], [], takes)
+    assert play(pa, info(), *others) == (5, Shape(48000, 2, 240))
+    assert pa.tried == [(48000, 2)] * 3
+    assert play(pa, info(), *others[:1]) == (3, Shape(44100, 2, 220))
+
+
+def test_playback_where_nothing_fits() -> None:
+    pa = FakePyAudio([], [], only((96000, 2), (32000, 1)))
     with pytest.raises(DeviceError) as caught:
-        open_output(pa, info(), stream, no_callback)
+        play(pa, info())
     assert str(caught.value) == (
         "device 3 'Card' (ALSA) does not take 48000 Hz, stereo; it takes"
-        " 44100 Hz, 2 channels; 48000 Hz, 1 channels: choose another with --device, or start"
-        " the server with --sample_rate 44100 --channels 2"
+        " 96000 Hz, 2 channels; 32000 Hz, 1 channels: choose another with --device, or start"
+        " the server with --sample_rate 96000 --channels 2"
     )
-    assert pa.tried == [(48000, 2)]
+
+
+def test_playback_at_a_default_rate_that_no_stream_can_have() -> None:
+    pa = FakePyAudio([], [], only((384000, 2)))
+    with pytest.raises(DeviceError):
+        play(pa, info(rate=384000))
+    assert {rate for rate, _ in pa.tried} == {48000}
 
 
 def test_the_source_of_the_sound_server_is_named_only_while_opening(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import gc
 import getpass
 import glob
 import io
@@ -16,7 +15,7 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from echowarp import __version__
-from echowarp.config.argv import Command, Invocation, parse_command_line
+from echowarp.config.argv import TESTS, Command, Invocation, parse_command_line
 from echowarp.config.conf import write_conf
 from echowarp.config.help import help_text
 from echowarp.config.settings import Settings
@@ -25,10 +24,6 @@ from echowarp.ui.logs import set_up_logging
 from echowarp.ui.terminal import Terminal, wants_live_line
 
 log = logging.getLogger("echowarp.main")  # also when this module is run as __main__
-
-SWITCH_INTERVAL_S = 0.0001
-"""At the default of 5 ms, one busy Python thread makes the audio thread up to
-100 ms late; at 0.1 ms under 1 ms."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -89,6 +84,8 @@ def _dispatch(invocation: Invocation) -> None:
         _print(f"echowarp {__version__}")
     elif invocation.command is Command.LIST_DEVICES:
         _list_devices(invocation.settings)
+    elif invocation.command in TESTS:
+        _run_test(invocation)
     elif invocation.command is Command.ASK:
         settings, save_to = _ask()
         _run(settings, save_to, ())
@@ -134,11 +131,39 @@ def _ask() -> tuple[Settings, str | None]:
 
 
 def _run(settings: Settings, save_to: str | None, notices: Sequence[str]) -> None:
-    """Runs what the settings say. The log is set up here, once."""
+    """Runs what the settings say."""
+    from echowarp.app.interpreter import make_ready
     from echowarp.app.run_client import run_client
     from echowarp.app.run_server import run_server
 
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    terminal = _open_terminal(settings)
+    for notice in notices:
+        log.warning(notice)
+    if save_to is not None:
+        write_conf(save_to, settings)
+        log.info("settings saved to %s", save_to)
+    make_ready()
+    try:
+        (run_server if settings.is_server else run_client)(settings, terminal)
+    finally:
+        terminal.clear()
+
+
+def _run_test(invocation: Invocation) -> None:
+    """Runs --self_test or --simulate. Raises EchoWarpError when not all is well."""
+    from echowarp.app.self_test import run_self_test
+    from echowarp.app.simulate import run_simulation
+
+    terminal = _open_terminal(invocation.settings)
+    for notice in invocation.notices:
+        log.warning(notice)
+    is_real = invocation.command is Command.SELF_TEST
+    run = run_self_test if is_real else run_simulation
+    run(invocation.settings, invocation.impairment, terminal.print)
+
+
+def _open_terminal(settings: Settings) -> Terminal:
+    """The terminal, with the log set up to go there: once in a run."""
     live = wants_live_line(sys.stderr, os.environ, quiet=settings.quiet)
     terminal = Terminal(_own_stderr(), live=live)
     try:
@@ -151,17 +176,7 @@ def _run(settings: Settings, save_to: str | None, notices: Sequence[str]) -> Non
         )
     except OSError as error:
         raise ConfigError(f"--is_error_log: {error.filename}: {error.strerror}") from error
-    for notice in notices:
-        log.warning(notice)
-    if save_to is not None:
-        write_conf(save_to, settings)
-        log.info("settings saved to %s", save_to)
-    gc.collect()
-    gc.freeze()
-    try:
-        (run_server if settings.is_server else run_client)(settings, terminal)
-    finally:
-        terminal.clear()
+    return terminal
 
 
 def _own_stderr() -> TextIO:

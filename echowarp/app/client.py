@@ -21,6 +21,7 @@ from echowarp.session.client_session import ClientSession
 from echowarp.session.reconnect import GiveUp, Outcome, Reconnector
 from echowarp.session.streams import StreamTracker, begin, resume
 from echowarp.wire.codes import Code
+from echowarp.wire.feedback import Request
 from echowarp.wire.records import Stream
 
 log = logging.getLogger(__name__)
@@ -52,17 +53,31 @@ class Client:
         self._stopping = threading.Event()
         self._tracker: StreamTracker | None = None
         self._connection: Connection | None = None
-        self._past_rejected = 0
+        self._past_rejected = self._past_bytes = 0
         self._rtt_ns: int | None = None
         self.status = Status()
 
     @property
     def rtt_ns(self) -> int | None:
-        """Round trip of the control channel, the last that was measured."""
+        """The smoothed round trip of packets, the last that was measured."""
         connection = self._connection
-        if connection is not None and connection.session.rtt_ns is not None:
-            self._rtt_ns = connection.session.rtt_ns
+        clock = None if connection is None else connection.clock
+        if clock is not None and clock.srtt_ns is not None:
+            self._rtt_ns = clock.srtt_ns
         return self._rtt_ns
+
+    @property
+    def loss(self) -> float:
+        """Share of the packets of the last five seconds that were lost, 0..1."""
+        connection = self._connection
+        return 0.0 if connection is None else connection.loss
+
+    @property
+    def rto_ns(self) -> int | None:
+        """How long a request waits for its answer, once known."""
+        connection = self._connection
+        clock = None if connection is None else connection.clock
+        return None if clock is None or clock.srtt_ns is None else clock.rto_ns
 
     @property
     def jitter_ns(self) -> float | None:
@@ -74,6 +89,18 @@ class Client:
         """Datagrams dropped: forged, replayed or malformed."""
         connection = self._connection
         return self._past_rejected + (0 if connection is None else connection.inbox_rejected)
+
+    @property
+    def received_bytes(self) -> int:
+        """UDP payload received, over all connections."""
+        connection = self._connection
+        return self._past_bytes + (0 if connection is None else connection.received_bytes)
+
+    def request(self, requests: list[Request]) -> None:
+        """Asks the server for blocks. From any thread."""
+        connection = self._connection
+        if connection is not None:
+            connection.request(requests)
 
     def completed(self) -> None:
         """The playback has settled every block of a stream that ended."""
@@ -139,6 +166,7 @@ class Client:
             ended = connection.run()
         finally:
             self._past_rejected += connection.inbox_rejected
+            self._past_bytes += connection.received_bytes
             self._connection = None
             connection.close()
         outcome = Outcome(

@@ -8,13 +8,14 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from queue import SimpleQueue
 
+from echowarp.app.datagram_link import DatagramLink
 from echowarp.app.playback import Playback
-from echowarp.crypto.suite import Suite, cipher_for_client
+from echowarp.app.reception import CaptureTime
+from echowarp.crypto.suite import Suite
 from echowarp.errors import ProtocolError
 from echowarp.media.format import NS_PER_S
-from echowarp.net.client_link import TcpLink, receive_datagram, send_datagram
+from echowarp.net.client_link import TcpLink
 from echowarp.net.waker import Waker
 from echowarp.session.client_session import (
     ClientEvent,
@@ -23,19 +24,16 @@ from echowarp.session.client_session import (
     Received,
     Started,
 )
-from echowarp.session.datagrams import DatagramSender
-from echowarp.session.inbox import ClientInbox
-from echowarp.session.prober import Prober
+from echowarp.session.clock import ClockExchange
 from echowarp.session.streams import StreamTracker
-from echowarp.wire.datagram import DatagramType
-from echowarp.wire.records import End, EndReason, Stream, UdpOk
+from echowarp.wire.feedback import Request
+from echowarp.wire.records import Anchor, End, EndReason, Stream, UdpOk
+from echowarp.wire.serial import unwrap
 
 log = logging.getLogger(__name__)
 
 LIVED_NS = 10 * NS_PER_S
 """A session without a stream that lasted so long counts as one that played."""
-UDP_PATIENCE_NS = 5 * NS_PER_S
-"""Without an answer to our datagrams for so long, a firewall is the likely cause."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -44,7 +42,6 @@ class Status:
 
     state: str = "connecting"
     suite: Suite | None = None
-    received_bytes: int = 0
     udp_warned: bool = False
 
 
@@ -74,22 +71,37 @@ class Connection:
         self._stopping = stopping
         self._link = TcpLink(sock, waker)
         self._begun_ns = time.monotonic_ns()
-        self._udp: socket.socket | None = None
-        self._sender: DatagramSender | None = None
-        self._prober: Prober | None = None
-        self._inbox: ClientInbox | None = None
-        self._announced: SimpleQueue[tuple[int, StreamTracker]] = SimpleQueue()
+        self._waker = waker
+        self._datagrams: DatagramLink | None = None
         self._streams: dict[int, StreamTracker] = {}
         self._ended: Ended | None = None
         self._open_end: End | None = None
         self._settled_end = False
-        self._probed_ns: int | None = None
-        self._audio_ns: int | None = None
 
     @property
     def inbox_rejected(self) -> int:
         """Datagrams dropped on this connection."""
-        return 0 if self._inbox is None else self._inbox.rejected
+        return 0 if self._datagrams is None else self._datagrams.inbox.rejected
+
+    @property
+    def received_bytes(self) -> int:
+        """UDP payload that came on this connection."""
+        return 0 if self._datagrams is None else self._datagrams.received_bytes
+
+    @property
+    def loss(self) -> float:
+        """Share of the packets of the last seconds that were lost."""
+        return 0.0 if self._datagrams is None else self._datagrams.loss
+
+    @property
+    def clock(self) -> ClockExchange | None:
+        """The server's clock, once there is a session."""
+        return None if self._datagrams is None else self._datagrams.clock
+
+    def request(self, requests: list[Request]) -> None:
+        """Asks the server for blocks. From any thread."""
+        if self._datagrams is not None:
+            self._datagrams.request(requests)
 
     def answer_end(self) -> None:
         """The ended stream is settled. From any thread."""
@@ -121,22 +133,23 @@ class Connection:
                 self._on_event(event, now_ns)
             self._act(now_ns)
             self._link.send(session.to_send())
-        self.played |= self._audio_ns is not None
-        # A server without a source has nothing to play; its session counts by its age.
-        lived = self._sender is not None and now_ns - self._begun_ns >= LIVED_NS
-        self.played |= lived and not self._streams
+        datagrams = self._datagrams
+        if datagrams is not None:
+            # A server without a source has nothing to play; its session counts by its age.
+            lived = now_ns - self._begun_ns >= LIVED_NS
+            self.played = datagrams.audio_ns is not None or (lived and not self._streams)
         return self._ended
 
     def close(self) -> None:
         """Closes both sockets."""
         self._link.close()
-        if self._udp is not None:
-            self._udp.close()
+        if self._datagrams is not None:
+            self._datagrams.close()
 
     def _due_ns(self) -> int:
         due = [self.session.timeout_ns()]
-        if self._prober is not None:
-            due.append(self._prober.timeout_ns())
+        if self._datagrams is not None:
+            due.append(self._datagrams.timeout_ns())
         return min(d for d in due if d is not None)
 
     def _on_event(self, event: ClientEvent, now_ns: int) -> None:
@@ -156,18 +169,21 @@ class Connection:
                 "the audio itself is neither encrypted nor signed: start the server "
                 "with --ssl to change that"
             )
-        self._inbox = ClientInbox(keys=started.keys, suite=started.suite)
         try:
-            self._udp = self._link.open_udp()
+            udp = self._link.open_udp()
         except OSError:
             # The connection, or the network, went away in this moment.
             self.session.receive_eof(now_ns)
             return
-        self._sender = DatagramSender(
-            cipher=cipher_for_client(started.keys), session=started.keys.session
+        self._datagrams = DatagramLink(
+            udp,
+            started,
+            playback=self._playback,
+            read_bytes=self._read_bytes,
+            wake=self._waker.wake,
+            now_ns=now_ns,
         )
-        self._prober = Prober(now_ns)
-        self._spawn("udp", self._receive)
+        self._spawn("udp", self._datagrams.receive)
 
     def _on_record(self, event: Received, now_ns: int) -> None:
         record = event.record
@@ -178,13 +194,17 @@ class Connection:
                 self.session.refuse(str(error))
                 return
             self._streams[record.stream] = tracker
-            self._announced.put((record.stream, tracker))
+            if self._datagrams is not None:
+                self._datagrams.announce(record.stream, tracker)
             self._settled_end, self._open_end = False, None
-        elif isinstance(record, UdpOk) and self._prober is not None:
+        elif isinstance(record, UdpOk) and self._datagrams is not None:
             # The sink is open by now: a ping before that would measure its opening.
-            if not self._prober.heard:
+            if not self._datagrams.heard:
                 self.session.ping(now_ns)
-            self._prober.udp_ok(now_ns)
+            self._datagrams.udp_ok(now_ns)
+        elif isinstance(record, Anchor) and record.stream in self._streams:
+            time_frames = unwrap(record.time, self._streams[record.stream].newest.time)
+            self._playback.capture(CaptureTime(time=time_frames, captured_ns=record.captured))
         elif isinstance(record, End) and record.stream in self._streams:
             tracker = self._streams[record.stream]
             self._open_end = record
@@ -195,13 +215,13 @@ class Connection:
 
     def _act(self, now_ns: int) -> None:
         """Sends what is due by UDP, and the answer to an END whose stream is settled."""
-        prober = self._prober
-        if prober is not None and self._ended is None:
-            audio_ns, probed_ns = self._audio_ns, self._probed_ns
-            if prober.due(now_ns, audio_ns=audio_ns, probed_ns=probed_ns):
-                self._probe(now_ns)
-            if not prober.heard and now_ns - self._begun_ns > UDP_PATIENCE_NS:
+        datagrams = self._datagrams
+        if datagrams is not None and self._ended is None:
+            datagrams.act(now_ns)
+            if datagrams.unheard_for_long(now_ns):
                 self._warn_of_udp()
+            if datagrams.audio_ns is not None:
+                self._status.state = "playing"
         if self._open_end is not None and self._settled_end:
             end, self._open_end = self._open_end, None
             answer = End(stream=end.stream, seq=end.seq, reason=EndReason.STOPPED)
@@ -215,32 +235,3 @@ class Connection:
                 "connected, but the server does not hear our UDP packets: let its UDP port, "
                 "the same number as its TCP port, through the firewalls in between"
             )
-
-    def _probe(self, now_ns: int) -> None:
-        assert self._sender is not None and self._udp is not None
-        self._probed_ns = now_ns
-        send_datagram(self._udp, self._sender.seal(DatagramType.PROBE, 0, b""))
-
-    def _receive(self) -> None:
-        """The UDP thread of this connection."""
-        udp, inbox, playback = self._udp, self._inbox, self._playback
-        assert udp is not None and inbox is not None
-        while self._ended is None and not self._stopping.is_set():
-            try:
-                datagram = receive_datagram(udp, self._read_bytes)
-            except OSError:
-                if self._ended is not None or udp.fileno() < 0:
-                    return
-                raise
-            now_ns = time.monotonic_ns()
-            while not self._announced.empty():
-                inbox.announce(*self._announced.get())
-            if datagram is None:
-                continue
-            self._status.received_bytes += len(datagram)
-            block = inbox.receive(datagram, now_ns)
-            if block is not None:
-                self._audio_ns = now_ns
-                playback.arrived(block, now_ns)
-                if self._ended is None:
-                    self._status.state = "playing"

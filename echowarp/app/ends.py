@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Callable
 
 from echowarp.config.settings import Settings
 from echowarp.device import portaudio
@@ -12,6 +13,7 @@ from echowarp.device.card import CardSource, open_card_sink, open_card_source
 from echowarp.device.file_source import PipeSource, ToneSource, WavSource
 from echowarp.device.pipe_sink import NullSink, StdoutSink
 from echowarp.device.seams import PulledSink, PushedSink, Source
+from echowarp.device.volume import PulledVolume, PushedVolume
 from echowarp.device.wav_writer import WavSink, check_writable, next_name
 from echowarp.errors import ConfigError
 from echowarp.media.format import Format
@@ -96,8 +98,15 @@ def check_sink(settings: Settings) -> None:
         check_writable(settings.sink, settings.overwrite)
 
 
-def open_pushed_sink(settings: Settings, fmt: Format, n: int) -> PushedSink:
-    """The sink for the n-th format that comes, from 1. Raises ConfigError."""
+def open_pushed_sink(
+    settings: Settings, fmt: Format, n: int, gain: Callable[[], float]
+) -> PushedSink:
+    """The sink for the n-th format that comes, from 1, at the volume that `gain` gives.
+    Raises ConfigError."""
+    return PushedVolume(_make_pushed_sink(settings, fmt, n), fmt, gain)
+
+
+def _make_pushed_sink(settings: Settings, fmt: Format, n: int) -> PushedSink:
     if settings.sink == "null":
         return NullSink()
     if settings.sink == "-":
@@ -109,12 +118,13 @@ def open_pushed_sink(settings: Settings, fmt: Format, n: int) -> PushedSink:
     return WavSink(path, fmt, overwrite=settings.overwrite)
 
 
-def open_pulled_sink(settings: Settings, fmt: Format) -> PulledSink:
-    """The sound card. Raises DeviceError."""
-    return open_card_sink(
+def open_pulled_sink(settings: Settings, fmt: Format, gain: Callable[[], float]) -> PulledSink:
+    """The sound card, at the volume that `gain` gives. Raises DeviceError."""
+    card = open_card_sink(
         device_id=settings.device_id,
         name=settings.device,
         format=fmt,
         charset=settings.device_encoding_names,
         repair=not settings.ignore_device_encoding_names,
     )
+    return PulledVolume(card, fmt, gain)

@@ -7,7 +7,7 @@ others want of it comes through one queue.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import TypeAlias
@@ -15,9 +15,13 @@ from typing import TypeAlias
 from echowarp.device.seams import Capture, Source
 from echowarp.media.format import NS_PER_S, Format
 from echowarp.media.pcm import SILENCE_DB, level_db
+from echowarp.media.repair import RepairEncoder
 from echowarp.net.udp_server import UdpServer, Way
-from echowarp.session.broadcast import SERVER_STREAM, Broadcast
+from echowarp.session.broadcast import SERVER_STREAM, Broadcast, Outgoing
 from echowarp.session.datagrams import DatagramSender
+from echowarp.session.gate import Feedback
+from echowarp.wire.feedback import Report as ListenerReport
+from echowarp.wire.feedback import Request
 from echowarp.wire.records import Anchor, End, EndReason, Stream
 from echowarp.wire.serial import wrap
 
@@ -70,7 +74,7 @@ class Quit:
     """The thread is to end."""
 
 
-Command: TypeAlias = Capture | Join | Open | Pause | Leave | SourceEnded | Quit
+Command: TypeAlias = Capture | Feedback | Join | Open | Pause | Leave | SourceEnded | Quit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +86,8 @@ class Report:
     level_db: float
     blocks: int
     datagrams: int
+    resent: int
+    rows: int
     listeners: int
 
 
@@ -109,7 +115,12 @@ class Engine:
         self._source = source
         self._format = source.format
         self._udp = udp
-        self._broadcast: Broadcast[Way] = Broadcast(first_seq=first_seq, first_time=first_time)
+        self._broadcast: Broadcast[Way] = Broadcast(
+            first_seq=first_seq,
+            first_time=first_time,
+            block_ns=self._format.block_ns,
+            rows=RepairEncoder(),
+        )
         self._queue: SimpleQueue[Command] = SimpleQueue()
         self._limit_frames = None if duration_s is None else round(duration_s * self._format.rate)
         self._anchored = anchored
@@ -166,7 +177,9 @@ class Engine:
         if isinstance(command, Capture):
             self._on_capture(command)
         elif isinstance(command, Join):
-            self._broadcast.add(command.connection, command.sender)
+            self._broadcast.add(command.connection, command.sender, time.monotonic_ns())
+        elif isinstance(command, Feedback):
+            self._on_feedback(command)
         elif isinstance(command, Open):
             self._broadcast.open(command.connection, command.way)
             self._start()
@@ -191,7 +204,9 @@ class Engine:
             frames = min(frames, self._limit_frames - self._sent_frames)
         payload = capture.pcm[: frames * fmt.frame_bytes]
         self._anchor(capture, lost_frames)
-        self._send(payload, frames, lost_frames)
+        sent = self._broadcast.block(payload, frames=frames, lost_frames=lost_frames)
+        if self._send(sent) or self._sent_frames:
+            self._sent_frames += frames
         self._blocks += 1
         if self._blocks % METER_EVERY_BLOCKS == 0:
             self._level_db = level_db(payload)
@@ -199,19 +214,30 @@ class Engine:
             self._source.stop()
             self._end(EndReason.STOPPED, None)
 
-    def _send(self, payload: bytes, frames: int, lost_frames: int) -> None:
+    def _on_feedback(self, feedback: Feedback) -> None:
+        connection, message, now_ns = feedback.connection, feedback.message, time.monotonic_ns()
+        if isinstance(message, ListenerReport):
+            self._broadcast.report(connection, message, now_ns)
+        elif isinstance(message, Request):
+            if feedback.stream == SERVER_STREAM:
+                self._send(self._broadcast.request(connection, message, now_ns))
+        else:
+            answer = self._broadcast.clock(
+                connection, message, received_ns=feedback.at_ns, now_ns=now_ns
+            )
+            self._send(answer)
+
+    def _send(self, outgoing: Iterable[Outgoing[Way]]) -> bool:
+        """Sends; whether there was anybody to send to."""
         heard = False
-        for connection, way, datagram in self._broadcast.block(
-            payload, frames=frames, lost_frames=lost_frames
-        ):
+        for connection, way, datagram in outgoing:
             if datagram:
                 self._udp.send(datagram, way)
                 heard = True
             else:
                 self._broadcast.pause(connection)
                 self._exhausted(connection)
-        if heard or self._sent_frames:
-            self._sent_frames += frames
+        return heard
 
     def _anchor(self, capture: Capture, lost_frames: int) -> None:
         if capture.captured_ns >= self._anchor_due_ns:
@@ -234,5 +260,7 @@ class Engine:
             level_db=self._level_db,
             blocks=self._blocks,
             datagrams=self._broadcast.blocks_sent,
+            resent=self._broadcast.blocks_resent,
+            rows=self._broadcast.rows_sent,
             listeners=self._broadcast.open_listeners,
         )

@@ -11,10 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
+from echowarp.app.reception import CaptureTime, Delay, ServerClock
 from echowarp.media.arrivals import Counters
 from echowarp.media.format import Format
 from echowarp.media.pcm import SILENCE_DB
-from echowarp.session.inbox import Block
+from echowarp.media.target import Reason
+from echowarp.session.inbox import Block, RepairPiece
+from echowarp.wire.feedback import Request
 
 METER_EVERY_BLOCKS = 8
 
@@ -42,7 +45,15 @@ class EndOfStream:
     seq: int
 
 
-Message: TypeAlias = Begin | Arrived | EndOfStream | None
+@dataclass(frozen=True, slots=True)
+class RowArrived:
+    """A repair row, and when it came."""
+
+    piece: RepairPiece
+    at_ns: int
+
+
+Message: TypeAlias = Begin | Arrived | RowArrived | ServerClock | CaptureTime | EndOfStream | None
 """None ends a playback's own thread."""
 
 
@@ -50,24 +61,33 @@ Message: TypeAlias = Begin | Arrived | EndOfStream | None
 class Snapshot:
     """What others may know of the playback; replaced whole. Counters span all streams.
 
-    buffer_ns, device_ns: parts of the delay, None where there is no clock.
+    delay: None where the sink has no clock, or nothing is known yet; guard_ns,
+    target_ns, needed_ns, reason: see Reception.
     """
 
     format: Format | None = None
     counters: Counters
     level_db: float = SILENCE_DB
-    buffer_ns: int | None = None
-    device_ns: int | None = None
+    delay: Delay | None = None
     played_frames: int = 0
+    repaired: int = 0
+    resent: int = 0
+    guard_ns: int = 0
+    target_ns: int = 0
+    needed_ns: int = 0
+    reason: Reason | None = None
+    drift_ppm: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
     """Whom a playback tells: completed when every block of an ended stream is
-    settled, played_out when its sound has left, enough after --duration."""
+    settled, played_out when its sound has left, wanted with what to ask the server
+    for, enough after --duration."""
 
     completed: Callable[[], None]
     played_out: Callable[[], None]
+    wanted: Callable[[list[Request]], None]
     enough: Callable[[], None]
     failed: Callable[[BaseException], None]
 
@@ -82,6 +102,15 @@ class Playback(Protocol):
 
     def arrived(self, block: Block, at_ns: int) -> None:
         """A block came."""
+
+    def row(self, piece: RepairPiece, at_ns: int) -> None:
+        """A repair row came."""
+
+    def clock(self, clock: ServerClock) -> None:
+        """The server's clock was measured."""
+
+    def capture(self, capture: CaptureTime) -> None:
+        """The server told when a frame was captured."""
 
     def end(self, seq: int) -> None:
         """The stream ends before that block."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from echowarp.app.playback import (
@@ -14,43 +15,56 @@ from echowarp.app.playback import (
     EndOfStream,
     Listener,
     Message,
+    RowArrived,
     Snapshot,
     total,
 )
+from echowarp.app.reception import CaptureTime, Delay, Reception, ServerClock, Usable
 from echowarp.device.seams import PulledSink
 from echowarp.media.arrivals import Counters
 from echowarp.media.format import Format
 from echowarp.media.pcm import level_db
+from echowarp.media.pull_line import PullLine
 from echowarp.media.pulled_playout import PulledPlayout, State
-from echowarp.session.inbox import Block
+from echowarp.media.target import Policy
+from echowarp.session.inbox import Block, RepairPiece
+
+PERIODS = 2
+"""What a card may take at once, in blocks: a sound server calls twice in a row at times."""
 
 
 class PulledPlayback:
     """Answers a sound card, on the card's own thread.
 
-    open_sink(format): opens the device; target_ns: see PulledPlayout; limit_s:
-    of media to play, None for all.
+    open_sink(format): opens the device; latency: a policy for the target, or a fixed
+    one in nanoseconds; limit_s: of media to play, None for all; monotonic_ns: the clock.
     """
 
     def __init__(
         self,
         open_sink: Callable[[Format], PulledSink],
         *,
-        target_ns: int,
+        latency: Policy | int,
         limit_s: float | None,
         listener: Listener,
+        monotonic_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self.snapshot = Snapshot(counters=Counters())
         self._open_sink = open_sink
-        self._target_ns = target_ns
+        self._latency = latency
         self._limit_s = limit_s
         self._listener = listener
+        self._monotonic_ns = monotonic_ns
         self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._settled = Counters()
         self._settled_frames = 0
+        self._settled_repaired = self._settled_resent = 0
         self._sink: PulledSink | None = None
         self._sink_format: Format | None = None
+        self._line: PullLine | None = None
         self._playout: PulledPlayout | None = None
+        self._reception: Reception | None = None
+        self._clock: ServerClock | None = None
         self._opening = threading.Lock()
         self._closed = False
         self._pulls = 0
@@ -66,6 +80,7 @@ class PulledPlayback:
                 return
             self._stop_sink()
             self._sink_format = fmt
+            self._line = PullLine(fmt)
             self._sink = self._open_sink(fmt)
             self._messages.put(Begin(fmt, continued))
             self._sink.start(self._pull, self._listener.failed)
@@ -73,6 +88,18 @@ class PulledPlayback:
     def arrived(self, block: Block, at_ns: int) -> None:
         """A block came."""
         self._messages.put(Arrived(block, at_ns))
+
+    def row(self, piece: RepairPiece, at_ns: int) -> None:
+        """A repair row came."""
+        self._messages.put(RowArrived(piece, at_ns))
+
+    def clock(self, clock: ServerClock) -> None:
+        """The server's clock was measured."""
+        self._messages.put(clock)
+
+    def capture(self, capture: CaptureTime) -> None:
+        """The server told when a frame was captured."""
+        self._messages.put(capture)
 
     def end(self, seq: int) -> None:
         """The stream ends before that block."""
@@ -93,18 +120,25 @@ class PulledPlayback:
             self.snapshot = replace(self.snapshot, counters=self._settled)
 
     def _pull(self, frames: int) -> bytes:
-        fmt = self._sink_format
-        assert fmt is not None
+        fmt, line, now_ns = self._sink_format, self._line, self._monotonic_ns()
+        assert fmt is not None and line is not None
         while not self._messages.empty():
             self._obey(self._messages.get(), fmt)
-        playout = self._playout
-        if playout is None:
+        playout, reception = self._playout, self._reception
+        if playout is None or reception is None:
+            line.pulled(frames, now_ns)
             return bytes(frames * fmt.frame_bytes)
-        pcm = playout.pull(frames)
+        playout.set_target(reception.target_ns)
+        pcm = playout.pull(frames, now_ns)
+        line.pulled(frames, now_ns)
+        reception.set_playout(playout.next_seq, playout.due_ns())
+        requests = reception.requests(now_ns)
+        if requests:
+            self._listener.wanted(requests)
         self._pulls += 1
         if self._pulls % METER_EVERY_BLOCKS == 0:
             self.snapshot = replace(self.snapshot, level_db=level_db(pcm))
-        self._publish(playout)
+        self._publish(playout, reception)
         self._notify(playout)
         return pcm
 
@@ -114,22 +148,61 @@ class PulledPlayback:
             if not message.continued or self._playout is None:
                 self._settle()
         elif isinstance(message, Arrived):
-            block = message.block
-            if self._playout is None:
-                behind = (block.seq - block.first_seq) * fmt.block_frames
-                self._playout = PulledPlayout(
-                    fmt,
-                    first_seq=block.first_seq,
-                    first_time=block.time - behind,
-                    target_ns=self._target_ns,
-                )
-            self._playout.put(block.seq, block.time, block.payload)
+            self._on_arrived(message.block, message.at_ns, fmt)
+        elif isinstance(message, RowArrived):
+            if self._reception is not None:
+                solved = self._reception.repair(message.piece, message.at_ns)
+                self._put(solved, message.at_ns, None)
+        elif isinstance(message, ServerClock):
+            self._clock = message
+            if self._reception is not None:
+                self._reception.set_clock(message)
+        elif isinstance(message, CaptureTime):
+            if self._reception is not None:
+                self._reception.set_capture(message)
         elif isinstance(message, EndOfStream):
             if self._playout is not None:
                 self._playout.end(message.seq)
             else:
                 self._listener.completed()
                 self._listener.played_out()
+
+    def _on_arrived(self, block: Block, at_ns: int, fmt: Format) -> None:
+        if self._reception is None or self._playout is None:
+            self._start(block, at_ns, fmt)
+        assert self._reception is not None
+        original = None if block.resent else block.seq
+        self._put(self._reception.block(block, at_ns), at_ns, original)
+
+    def _start(self, block: Block, at_ns: int, fmt: Format) -> None:
+        assert self._line is not None
+        first_time = block.time - (block.seq - block.first_seq) * fmt.block_frames
+        self._reception = Reception(
+            fmt,
+            first_seq=block.first_seq,
+            first_time=first_time,
+            latency=self._latency,
+            period_ns=PERIODS * fmt.block_ns,
+            now_ns=at_ns,
+        )
+        if self._clock is not None:
+            self._reception.set_clock(self._clock)
+        self._playout = PulledPlayout(
+            fmt,
+            first_seq=block.first_seq,
+            first_time=first_time,
+            target_ns=self._reception.target_ns,
+            line=self._line,
+            now_ns=at_ns,
+        )
+
+    def _put(self, usable: Iterable[Usable], at_ns: int, original: int | None) -> None:
+        """original: the block that came by itself; the others were sent again or solved."""
+        assert self._playout is not None
+        for block in usable:
+            self._playout.put(
+                block.seq, block.time, block.payload, at_ns, by_itself=block.seq == original
+            )
 
     def _notify(self, playout: PulledPlayout) -> None:
         finished = playout.state is State.FINISHED
@@ -150,15 +223,30 @@ class PulledPlayback:
             playout.finish()
             self._settled = total(self._settled, playout.counters)
             self._settled_frames += playout.played_frames
+        reception, self._reception = self._reception, None
+        if reception is not None:
+            self._settled_repaired += reception.repaired
+            self._settled_resent += reception.resent
 
-    def _publish(self, playout: PulledPlayout) -> None:
-        fmt, sink = self._sink_format, self._sink
-        assert fmt is not None
+    def _publish(self, playout: PulledPlayout, reception: Reception) -> None:
+        fmt = self._sink_format
         self.snapshot = replace(
             self.snapshot,
             format=fmt,
             counters=total(self._settled, playout.counters),
-            buffer_ns=fmt.frames_to_ns(playout.buffered_frames),
-            device_ns=None if sink is None else sink.delay_ns(),
+            delay=self._delay(playout, reception),
             played_frames=self._settled_frames + playout.played_frames,
+            repaired=self._settled_repaired + reception.repaired,
+            resent=self._settled_resent + reception.resent,
+            guard_ns=reception.guard_ns,
+            target_ns=reception.target_ns,
+            needed_ns=reception.needed_ns,
+            reason=reception.reason,
+            drift_ppm=playout.drift.correction_ppm,
         )
+
+    def _delay(self, playout: PulledPlayout, reception: Reception) -> Delay | None:
+        if playout.state is not State.PLAYING or self._sink is None or self._line is None:
+            return self.snapshot.delay
+        leaves_ns = self._line.leaves_ns(self._line.frames)
+        return reception.delay(playout.position, leaves_ns, self._sink.delay_ns() or 0)

@@ -15,9 +15,11 @@ from echowarp.app.playback import (
     EndOfStream,
     Listener,
     Message,
+    RowArrived,
     Snapshot,
     total,
 )
+from echowarp.app.reception import CaptureTime, Reception, ServerClock, Usable
 from echowarp.device.seams import PushedSink
 from echowarp.errors import StorageError
 from echowarp.media.arrivals import Counters
@@ -25,8 +27,11 @@ from echowarp.media.fades import gap
 from echowarp.media.format import NS_PER_S, Format
 from echowarp.media.pcm import level_db
 from echowarp.media.pushed_playout import PushedPlayout
-from echowarp.session.inbox import Block
+from echowarp.media.target import Policy
+from echowarp.session.inbox import Block, RepairPiece
 
+MIN_PATIENCE_NS = 80_000_000
+"""Nobody hears a file late, and a lost packet wants time to be sent again."""
 MAX_BEHIND_NS = 60 * NS_PER_S
 """A sink that takes nothing for so long is as good as gone; memory is not for ever."""
 LOOK_UP_S = 0.1
@@ -36,21 +41,22 @@ HURRY_S = 0.5
 class PushedPlayback:
     """Feeds files and pipes from a thread of its own.
 
-    open_sink(format, n): makes the sink of the n-th format, from 1; patience_ns:
-    see PushedPlayout; limit_s: of media to write, None for all.
+    open_sink(format, n): makes the sink of the n-th format, from 1; latency: a policy
+    or a fixed target in ns, how long a missing block is waited for; limit_s: of media
+    to write, None for all.
     """
 
     def __init__(
         self,
         open_sink: Callable[[Format, int], PushedSink],
         *,
-        patience_ns: int,
+        latency: Policy | int,
         limit_s: float | None,
         listener: Listener,
     ) -> None:
         self.snapshot = Snapshot(counters=Counters())
         self._open_sink = open_sink
-        self._patience_ns = patience_ns
+        self._latency = latency
         self._limit_s = limit_s
         self._listener = listener
         self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
@@ -59,6 +65,9 @@ class PushedPlayback:
         self._sinks = 0
         self._format: Format | None = None
         self._playout: PushedPlayout | None = None
+        self._reception: Reception | None = None
+        self._settled_repaired = self._settled_resent = 0
+        self._clock: ServerClock | None = None
         self._heard_ns: int | None = None
         self._written_frames = 0
         self._left_frames: int | None = None
@@ -87,6 +96,18 @@ class PushedPlayback:
             self._listener.failed(StorageError(reason))
             return
         self._messages.put(Arrived(block, at_ns))
+
+    def row(self, piece: RepairPiece, at_ns: int) -> None:
+        """A repair row came."""
+        self._messages.put(RowArrived(piece, at_ns))
+
+    def clock(self, clock: ServerClock) -> None:
+        """The server's clock was measured."""
+        self._messages.put(clock)
+
+    def capture(self, capture: CaptureTime) -> None:
+        """The server told when a frame was captured."""
+        self._messages.put(capture)
 
     def end(self, seq: int) -> None:
         """The stream ends before that block."""
@@ -137,18 +158,35 @@ class PushedPlayback:
                 self._settle()
                 self._after()
                 return
-            if isinstance(message, Begin):
-                self._on_begin(message)
-            elif isinstance(message, Arrived):
-                self._on_arrived(message)
-            elif self._playout is not None:
+            self._obey(message)
+            self._after()
+
+    def _obey(self, message: Message) -> None:
+        if isinstance(message, Begin):
+            self._on_begin(message)
+        elif isinstance(message, Arrived):
+            self._on_arrived(message)
+        elif isinstance(message, RowArrived):
+            if self._reception is not None:
+                self._play(self._reception.repair(message.piece, message.at_ns), message.at_ns)
+        elif isinstance(message, ServerClock):
+            self._clock = message
+            if self._reception is not None:
+                self._reception.set_clock(message)
+        elif isinstance(message, CaptureTime):
+            if self._reception is not None:
+                self._reception.set_capture(message)
+        elif isinstance(message, EndOfStream):
+            if self._playout is not None:
                 self._playout.end(message.seq, time.monotonic_ns())
             else:
                 self._tell_finished()
-            self._after()
 
     def _patience_s(self) -> float | None:
-        due_ns = None if self._playout is None else self._playout.timeout_ns()
+        if self._playout is None or self._reception is None:
+            return None
+        dues = (self._playout.timeout_ns(), self._reception.timeout_ns())
+        due_ns = min((d for d in dues if d is not None), default=None)
         return None if due_ns is None else max(0, due_ns - time.monotonic_ns()) / NS_PER_S
 
     def _on_timeout(self) -> None:
@@ -178,19 +216,43 @@ class PushedPlayback:
     def _on_arrived(self, message: Arrived) -> None:
         fmt, block = self._format, message.block
         assert fmt is not None
-        if self._playout is None:
-            behind = (block.seq - block.first_seq) * fmt.block_frames
-            self._fill_outage(fmt, message.at_ns)
-            self._playout = PushedPlayout(
-                fmt,
-                first_seq=block.first_seq,
-                first_time=block.time - behind,
-                patience_ns=self._patience_ns,
-                now_ns=message.at_ns,
-            )
+        if self._reception is None:
+            self._start(fmt, block, message.at_ns)
+        assert self._reception is not None
         self._heard_ns = message.at_ns
-        self._write(self._playout.put(block.seq, block.time, block.payload, message.at_ns))
+        self._play(self._reception.block(block, message.at_ns), message.at_ns)
         self._blocks += 1
+
+    def _start(self, fmt: Format, block: Block, at_ns: int) -> None:
+        self._fill_outage(fmt, at_ns)
+        first_time = block.time - (block.seq - block.first_seq) * fmt.block_frames
+        self._reception = Reception(
+            fmt,
+            first_seq=block.first_seq,
+            first_time=first_time,
+            latency=self._latency,
+            period_ns=0,
+            now_ns=at_ns,
+        )
+        if self._clock is not None:
+            self._reception.set_clock(self._clock)
+        self._playout = PushedPlayout(
+            fmt,
+            first_seq=block.first_seq,
+            first_time=first_time,
+            patience_ns=self._patience_ns(self._reception.target_ns),
+            now_ns=at_ns,
+        )
+
+    def _patience_ns(self, target_ns: int) -> int:
+        fixed = isinstance(self._latency, int)
+        return target_ns if fixed else max(MIN_PATIENCE_NS, target_ns)
+
+    def _play(self, usable: Iterable[Usable], at_ns: int) -> None:
+        assert self._playout is not None and self._reception is not None
+        for block in usable:
+            self._playout.set_patience(self._patience_ns(self._reception.target_ns))
+            self._write(self._playout.put(block.seq, block.time, block.payload, at_ns))
 
     def _fill_outage(self, fmt: Format, now_ns: int) -> None:
         """Between two streams a recording holds silence for the wall time missed."""
@@ -205,6 +267,10 @@ class PushedPlayback:
             self._write(playout.flush())
             playout.finish()
             self._settled = total(self._settled, playout.counters)
+        reception, self._reception = self._reception, None
+        if reception is not None:
+            self._settled_repaired += reception.repaired
+            self._settled_resent += reception.resent
 
     def _write(self, pieces: Iterable[bytes]) -> None:
         for pcm in pieces:
@@ -223,14 +289,27 @@ class PushedPlayback:
             self._listener.enough()
 
     def _after(self) -> None:
-        running = None if self._playout is None else self._playout.counters
+        playout, reception = self._playout, self._reception
         self.snapshot = replace(
             self.snapshot,
             format=self._format,
-            counters=total(self._settled, running),
+            counters=total(self._settled, None if playout is None else playout.counters),
             played_frames=self._written_frames,
         )
-        if self._playout is not None and self._playout.finished:
+        if reception is not None:
+            self.snapshot = replace(
+                self.snapshot,
+                repaired=self._settled_repaired + reception.repaired,
+                resent=self._settled_resent + reception.resent,
+                guard_ns=reception.guard_ns,
+                target_ns=reception.target_ns,
+                needed_ns=reception.needed_ns,
+                reason=reception.reason,
+            )
+            requests = reception.requests(time.monotonic_ns())
+            if requests:
+                self._listener.wanted(requests)
+        if playout is not None and playout.finished:
             self._tell_finished()
 
     def _tell_finished(self) -> None:

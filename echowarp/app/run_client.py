@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 from echowarp.app.client import PLAY_OUT_S, Client
 from echowarp.app.ends import check_sink, open_pulled_sink, open_pushed_sink
@@ -14,18 +14,24 @@ from echowarp.app.pulled_playback import PulledPlayback
 from echowarp.app.pushed_playback import PushedPlayback
 from echowarp.app.stats import StatsWriter, ms, stream_fields
 from echowarp.app.supervisor import Supervisor
+from echowarp.app.volume import Volume
 from echowarp.app.watch import RateMeter, Signals, Watch
+from echowarp.app.words import target_line
 from echowarp.config.settings import Settings
 from echowarp.crypto.password import encode_password
 from echowarp.crypto.suite import Suite
+from echowarp.device.seams import PulledSink
+from echowarp.media.format import Format
+from echowarp.media.target import AUTO, LOW, ROBUST, Cause, Policy
 from echowarp.ui.status import View
 from echowarp.ui.terminal import Terminal
 
 log = logging.getLogger(__name__)
 
+OpenCard: TypeAlias = Callable[[Format], PulledSink]
+
 NS_PER_MS = 1_000_000
-LATENCY_MS = {"low": 30.0, "auto": 60.0, "robust": 120.0}
-"""A wired network; good Wi-Fi and the bursts of a sound server; Wi-Fi at its worst."""
+LATENCIES = {"low": LOW, "auto": AUTO, "robust": ROBUST}
 PROTECTION: dict[Suite | None, str] = {
     Suite.NONE: "unprotected",
     Suite.INTEGRITY: "signed",
@@ -36,22 +42,29 @@ NO_PASSWORD = (
 )
 
 
-def run_client(settings: Settings, terminal: Terminal) -> None:
-    """Plays until finished or stopped. Raises EchoWarpError."""
+def run_client(settings: Settings, terminal: Terminal, card: OpenCard | None = None) -> None:
+    """Plays until finished or stopped. card: opens what stands in for the sound card.
+    Raises EchoWarpError."""
     signals = Signals()
     prs = encode_password(settings.password)
-    check_sink(settings)
+    if card is None:
+        check_sink(settings)
     stats = None
     if settings.stats is not None:
         stats = StatsWriter(settings.stats, overwrite=settings.overwrite, terminal=terminal)
     if settings.password is None:
         log.warning(NO_PASSWORD)
     supervisor = Supervisor()
-    run = _Run(settings, prs, supervisor)
-    watch = Watch(run, supervisor, terminal, stats, signals)
+    run = _Run(settings, prs, supervisor, card)
+
+    def press(key: str) -> None:
+        if run.volume.press(key) and not terminal.live:
+            log.info(run.volume.words() or "volume 100 %")
+
+    watch = Watch(run, supervisor, terminal, stats, signals, on_key=press)
     supervisor.spawn("control", run.control)
     try:
-        watch.until_stopped()
+        watch.until_stopped(run.check_target)
     finally:
         # The device stops first: what it would ask for after the goodbye is no gap.
         # A slow reader gets all of a sound that has ended, unless the user has had enough.
@@ -63,36 +76,45 @@ def run_client(settings: Settings, terminal: Terminal) -> None:
     run.summarise()
 
 
+def latency_of(settings: Settings) -> Policy | int:
+    """The policy for the target, or the fixed target in nanoseconds."""
+    fixed_ms = settings.latency_ms
+    return LATENCIES[settings.latency] if fixed_ms is None else round(fixed_ms * NS_PER_MS)
+
+
 class _Run:
     """A client with its playback, and what is shown of them."""
 
-    def __init__(self, settings: Settings, prs: bytes, supervisor: Supervisor) -> None:
+    def __init__(
+        self, settings: Settings, prs: bytes, supervisor: Supervisor, card: OpenCard | None
+    ) -> None:
         self._supervisor = supervisor
-        target_ms = settings.latency_ms
-        self._target_ms = LATENCY_MS[settings.latency] if target_ms is None else target_ms
+        self._latency = latency_of(settings)
+        self._too_small = False
         self._played_out = threading.Event()
-        self.playback = self._make_playback(settings)
+        self.volume = Volume(settings.volume)
+        self.playback = self._make_playback(settings, card)
         self.client = Client(settings, prs, self.playback, supervisor)
         self._bytes, self._gone, self._expected = RateMeter(), RateMeter(), RateMeter()
 
-    def _make_playback(self, settings: Settings) -> Playback:
+    def _make_playback(self, settings: Settings, card: OpenCard | None) -> Playback:
         listener = Listener(
             completed=lambda: self.client.completed(),
             played_out=self._played_out.set,
+            wanted=lambda requests: self.client.request(requests),
             enough=self._supervisor.stop,
             failed=self._supervisor.fail,
         )
-        target_ns = round(self._target_ms * NS_PER_MS)
         if settings.sink == "device":
             return PulledPlayback(
-                lambda fmt: open_pulled_sink(settings, fmt),
-                target_ns=target_ns,
+                card or (lambda fmt: open_pulled_sink(settings, fmt, self.volume.gain)),
+                latency=self._latency,
                 limit_s=settings.duration,
                 listener=listener,
             )
         return PushedPlayback(
-            lambda fmt, n: open_pushed_sink(settings, fmt, n),
-            patience_ns=target_ns,
+            lambda fmt, n: open_pushed_sink(settings, fmt, n, self.volume.gain),
+            latency=self._latency,
             limit_s=settings.duration,
             listener=listener,
         )
@@ -106,21 +128,43 @@ class _Run:
             self._supervisor.stop()
 
     def _delay_parts(self) -> dict[str, float | None]:
-        snapshot, rtt_ns = self.playback.snapshot, self.client.rtt_ns
-        fmt = snapshot.format
+        delay = self.playback.snapshot.delay
         return {
-            "capture": None if fmt is None else ms(fmt.block_ns),
-            "network": None if rtt_ns is None else ms(rtt_ns / 2),
-            "buffer": ms(snapshot.buffer_ns),
-            "device": ms(snapshot.device_ns),
+            "capture": None if delay is None else ms(delay.capture_ns),
+            "network": None if delay is None else ms(delay.network_ns),
+            "buffer": None if delay is None else ms(delay.buffer_ns),
+            "device": None if delay is None else ms(delay.device_ns),
         }
 
     def _delay_ms(self) -> float | None:
-        """The sum of the parts that are known. None for a sink without a clock."""
-        parts = self._delay_parts()
-        if parts["buffer"] is None:
+        """From capture to playback. None for a sink without a clock."""
+        delay = self.playback.snapshot.delay
+        return None if delay is None else ms(delay.total_ns)
+
+    def check_target(self) -> None:
+        """Says once when a fixed target is too small, and what would do."""
+        snapshot = self.playback.snapshot
+        fixed = snapshot.reason is not None and snapshot.reason.cause is Cause.FIXED
+        if fixed and snapshot.needed_ns > snapshot.target_ns and not self._too_small:
+            self._too_small = True
+            log.warning(
+                "--latency %.0f is too small for this network: %.0f would do",
+                snapshot.target_ns / NS_PER_MS,
+                snapshot.needed_ns / NS_PER_MS,
+            )
+
+    def _reason(self) -> str | None:
+        """Why the target is what it is."""
+        snapshot = self.playback.snapshot
+        if snapshot.reason is None:
             return None
-        return round(sum(part for part in parts.values() if part is not None), 3)
+        return target_line(
+            snapshot.reason,
+            target_ns=snapshot.target_ns,
+            guard_ns=snapshot.guard_ns,
+            rto_ns=self.client.rto_ns,
+            loss=self.client.loss,
+        )
 
     def view(self, now_ns: int) -> View:
         """The live line's contents."""
@@ -135,7 +179,9 @@ class _Run:
             level_db=None if snapshot.format is None else snapshot.level_db,
             delay_ms=self._delay_ms(),
             loss_percent=100 * gone / expected if expected else None,
-            bits_per_s=self._bytes.per_second(client.status.received_bytes, now_ns) * 8,
+            reason=self._reason() or "",
+            volume=self.volume.words(),
+            bits_per_s=self._bytes.per_second(client.received_bytes, now_ns) * 8,
         )
 
     def stats(self, now_ns: int) -> Mapping[str, Any]:
@@ -155,12 +201,16 @@ class _Run:
                     reordered=counters.reordered,
                     concealed=counters.concealed,
                     rejected=client.rejected,
-                    target_ms=self._target_ms,
+                    repaired=snapshot.repaired,
+                    resent=snapshot.resent,
+                    target_ms=ms(snapshot.target_ns),
+                    target_reason=self._reason(),
+                    drift_ppm=None if snapshot.drift_ppm is None else round(snapshot.drift_ppm, 1),
                     delay_ms=self._delay_ms(),
                     delay_parts_ms=self._delay_parts(),
                     rtt_ms=ms(client.rtt_ns),
                     jitter_ms=ms(client.jitter_ns),
-                    bitrate=round(self._bytes.per_second(client.status.received_bytes, now_ns) * 8),
+                    bitrate=round(self._bytes.per_second(client.received_bytes, now_ns) * 8),
                     level_db=round(snapshot.level_db, 1),
                 )
             )

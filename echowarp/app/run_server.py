@@ -58,7 +58,9 @@ def run_server(settings: Settings, terminal: Terminal) -> None:
         sockets.port,
         "no source" if app.format is None else f"{_source_name(settings)}: {app.format}",
     )
-    watch = Watch(shown, supervisor, terminal, stats, signals)
+    watch = Watch(
+        shown, supervisor, terminal, stats, signals, stdin_is_taken=settings.source == "-"
+    )
     app.start()
     try:
         watch.until_stopped(lambda: app.reread_bans() if reread() else None)
@@ -141,6 +143,7 @@ class _Shown:
                     channels=fmt.channels,
                     suite=self._app.suite.label,
                     sent=report.datagrams,
+                    resent=report.resent,
                     bitrate=round(self._bits_per_s(now_ns)),
                     level_db=round(report.level_db, 1),
                 )

@@ -202,6 +202,9 @@ class ServerApp:
     def _on_datagram(self, datagram: bytes, host: str, way: Way, now_ns: int) -> None:
         self._update_guests()
         opened = self._gate.receive(datagram, host, way, now_ns)
+        if self.engine is not None:
+            for feedback in self._gate.feedback():
+                self.engine.post(feedback)
         if opened is None:
             return
         if self.engine is not None:

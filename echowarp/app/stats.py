@@ -28,6 +28,7 @@ STREAM_FIELDS: Mapping[str, Any] = {
     "concealed": 0,
     "rejected": 0,
     "target_ms": None,
+    "target_reason": None,
     "delay_ms": None,
     "delay_parts_ms": {"capture": None, "network": None, "buffer": None, "device": None},
     "rtt_ms": None,

@@ -13,10 +13,12 @@ from typing import Any, Protocol
 from echowarp.app.stats import StatsWriter
 from echowarp.app.supervisor import Supervisor
 from echowarp.media.format import NS_PER_S
+from echowarp.ui.keys import open_keys
 from echowarp.ui.status import View, render
 from echowarp.ui.terminal import Terminal
 
 LIVE_EVERY_S = 0.1
+QUIT_KEY = "q"
 STATS_EVERY_NS = NS_PER_S
 RATE_WINDOW_NS = 2 * NS_PER_S
 """Bit rates and losses that are shown are those of the last two seconds."""
@@ -58,18 +60,26 @@ class Signals:
     def __init__(self) -> None:
         self.asked = False
         """Whether the user wants an end."""
+        self.before_exit: Callable[[], None] = lambda: None
+        """What must still be done when the process ends at once."""
         for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
             if hasattr(signal, name):
                 signal.signal(getattr(signal, name), self._caught)
 
     def _caught(self, number: int, frame: FrameType | None) -> None:
         if self.asked:
+            self.before_exit()
             os._exit(1)
         self.asked = True
 
 
 class Watch:
-    """Draws the live line ten times a second and writes statistics once a second."""
+    """Draws the live line and looks for keys ten times a second, writes statistics once a
+    second.
+
+    stdin_is_taken: it is a source of sound, so keys are not read; on_key: told of each
+    key but `q`, which ends the run as SIGINT does.
+    """
 
     def __init__(
         self,
@@ -78,8 +88,13 @@ class Watch:
         terminal: Terminal,
         stats: StatsWriter | None,
         signals: Signals,
+        *,
+        stdin_is_taken: bool = False,
+        on_key: Callable[[str], object] = lambda key: None,
     ) -> None:
         self._signals = signals
+        self._stdin_is_taken = stdin_is_taken
+        self._on_key = on_key
         self._watched = watched
         self._supervisor = supervisor
         self._terminal = terminal
@@ -88,20 +103,35 @@ class Watch:
 
     def until_stopped(self, on_turn: Callable[[], None] = lambda: None) -> None:
         """Returns when the run is to end. on_turn: called ten times a second."""
-        while not self._signals.asked and not self._supervisor.wait(LIVE_EVERY_S):
-            now_ns = time.monotonic_ns()
-            on_turn()
-            if self._terminal.live:
-                view = self._watched.view(now_ns)
-                self._terminal.show(
-                    render(view, unicode=self._terminal.unicode, columns=self._terminal.columns)
-                )
-            if now_ns >= self._stats_due_ns:
-                # After a suspend one line is written, not all that are overdue.
-                self._stats_due_ns = max(self._stats_due_ns + STATS_EVERY_NS, now_ns)
-                self._write(now_ns)
+        keys = open_keys(stdin_is_taken=self._stdin_is_taken)
+        self._signals.before_exit = keys.close
+        try:
+            while not self._signals.asked and not self._supervisor.wait(LIVE_EVERY_S):
+                for key in keys.pressed():
+                    self._press(key)
+                on_turn()
+                self._show(time.monotonic_ns())
+        finally:
+            keys.close()
         self._supervisor.stop()
         self._terminal.clear()
+
+    def _press(self, key: str) -> None:
+        if key == QUIT_KEY:
+            self._signals.asked = True
+        else:
+            self._on_key(key)
+
+    def _show(self, now_ns: int) -> None:
+        if self._terminal.live:
+            view = self._watched.view(now_ns)
+            self._terminal.show(
+                render(view, unicode=self._terminal.unicode, columns=self._terminal.columns)
+            )
+        if now_ns >= self._stats_due_ns:
+            # After a suspend one line is written, not all that are overdue.
+            self._stats_due_ns = max(self._stats_due_ns + STATS_EVERY_NS, now_ns)
+            self._write(now_ns)
 
     def close(self) -> None:
         """Writes the final counters, when all threads have ended."""

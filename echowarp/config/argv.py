@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, NoReturn
 from echowarp.config import options
 from echowarp.config.checks import check
 from echowarp.config.conf import load_conf
+from echowarp.config.impair import CLEAN, Impairment, parse_impairment
 from echowarp.config.option import Option
 from echowarp.config.options import OPTIONS
 from echowarp.config.password import VARIABLE, saved_password_notice, with_password
@@ -31,6 +32,8 @@ class Command(Enum):
 
     RUN = auto()
     LIST_DEVICES = auto()
+    SELF_TEST = auto()
+    SIMULATE = auto()
     VERSION = auto()
     HELP = auto()
     ASK = auto()
@@ -41,22 +44,37 @@ _COMMANDS = {
     options.HELP: Command.HELP,
     options.VERSION: Command.VERSION,
     options.LIST_DEVICES: Command.LIST_DEVICES,
+    options.SELF_TEST: Command.SELF_TEST,
+    options.SIMULATE: Command.SIMULATE,
 }
 """The first of them that was given is what happens."""
+
+TESTS = (Command.SELF_TEST, Command.SIMULATE)
+TESTED = {
+    Command.SELF_TEST: (
+        *("duration", "latency", "block_ms", "sample_rate", "channels"),
+        *("is_ssl", "is_integrity_control", "verbose"),
+        *("device_encoding_names", "ignore_device_encoding_names"),
+    ),
+    Command.SIMULATE: ("duration", "latency", "block_ms"),
+}
+"""The settings that a test minds; it brings the others along."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invocation:
     """One command line, understood.
 
-    settings: checked and with their password for RUN, unchecked for LIST_DEVICES,
-    the defaults for the rest; save_config: the file to write them to before
-    running, or None; notices: lines for the user.
+    settings: checked and with their password for RUN, unchecked for LIST_DEVICES and
+    the tests, the defaults for the rest; save_config: the file to write them to
+    before running, or None; impairment: of the tests' network; notices: lines for
+    the user.
     """
 
     command: Command
     settings: Settings = field(default_factory=Settings)
     save_config: str | None = None
+    impairment: Impairment = CLEAN
     notices: tuple[str, ...] = ()
 
 
@@ -74,6 +92,10 @@ def parse_command_line(
     command = next((_COMMANDS[option] for option in _COMMANDS if option in given), Command.RUN)
     if command in (Command.HELP, Command.VERSION):
         return Invocation(command=command)
+    if command in TESTS:
+        return _test(given, command)
+    if options.IMPAIR in given:
+        raise ConfigError("--impair works with --self_test or --simulate only: give one of them")
     if options.CONFIG_FILE in given:
         invocation = _from_file(given, command)
     else:
@@ -107,6 +129,21 @@ def _from_options(given: Mapping[Option, str], command: Command) -> Invocation:
     if save_config is not None and os.path.exists(save_config) and not settings.overwrite:
         raise ConfigError(f"{save_config} exists: give another name, or --overwrite to replace it")
     return Invocation(command=command, settings=settings, save_config=save_config, notices=notices)
+
+
+def _test(given: Mapping[Option, str], command: Command) -> Invocation:
+    """A test takes what it minds, from the command line alone, and tells what it does not."""
+    texts = {option: _value(given, option) for option in given}
+    minded = {o.key: value for o, value in texts.items() if o.key in TESTED[command]}
+    known = (options.IMPAIR, *_COMMANDS)
+    idle = [o.name for o in given if o not in known and o.key not in minded]
+    name = next(option.name for option in _COMMANDS if _COMMANDS[option] is command)
+    return Invocation(
+        command=command,
+        settings=Settings(**minded),
+        impairment=parse_impairment(texts[options.IMPAIR]) if options.IMPAIR in texts else CLEAN,
+        notices=(f"no effect with {name}: {', '.join(idle)}",) if idle else (),
+    )
 
 
 class _Parser(argparse.ArgumentParser):

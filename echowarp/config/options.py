@@ -7,7 +7,7 @@ here stands anywhere else; the defaults stand in `Settings`.
 
 from __future__ import annotations
 
-from echowarp.config import kinds
+from echowarp.config import impair, kinds
 from echowarp.config.kinds import Range
 from echowarp.config.option import Option, Role
 
@@ -32,11 +32,32 @@ VERSION = Option(key=None, flags=("--version",), help="show the version and exit
 LIST_DEVICES = Option(
     key=None, flags=("--list_devices",), help="list the audio devices on standard output and exit"
 )
+SELF_TEST = Option(
+    key=None,
+    flags=("--self_test",),
+    help="try the program out over loopback for 10 s, or --duration, and say how well it went",
+)
+SIMULATE = Option(
+    key=None,
+    flags=("--simulate",),
+    help="the same under a virtual clock: an hour of sound, or --duration, as fast as it goes",
+)
+IMPAIR = Option(
+    key=None,
+    flags=("--impair",),
+    metavar="SPEC",
+    parse=impair.impairment_text,
+    help="with --self_test or --simulate: a bad network, both ways; such as "
+    "loss=5%,burst=3,duplicate=1%, or delay=10ms,jitter=20ms,seed=7",
+)
 
 OPTIONS: tuple[Option, ...] = (
     HELP,
     VERSION,
     LIST_DEVICES,
+    SELF_TEST,
+    SIMULATE,
+    IMPAIR,
     CONFIG_FILE,
     SAVE_CONFIG,
     Option(
@@ -269,6 +290,14 @@ OPTIONS: tuple[Option, ...] = (
         metavar="LATENCY",
         parse=kinds.latency,
         help="how far playout stays behind: low, auto, robust, or milliseconds 0..2000",
+        role=Role.CLIENT,
+    ),
+    Option(
+        key="volume",
+        flags=("--volume",),
+        metavar="PERCENT",
+        parse=Range(int, 0, 400),
+        help="how loud sound is played or recorded; at 100 no sample is changed",
         role=Role.CLIENT,
     ),
 )

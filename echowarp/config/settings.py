@@ -40,6 +40,7 @@ class Settings:
     channels: int | None = None
     block_ms: float = 5.0
     latency: str = AUTO_LATENCY
+    volume: int = 100
     bind: str | None = None
     max_clients: int = 64
     ban_list: str = "echowarp_ban_list.txt"

@@ -14,7 +14,7 @@ class View:
     """What the live line shows. None where unknown or without meaning.
 
     level_db: 0 is full scale; loss_percent: of the last seconds; bits_per_s: sent
-    or received now.
+    or received now; reason: why the delay is what it is; volume: what is unusual about it.
     """
 
     state: str
@@ -24,6 +24,8 @@ class View:
     delay_ms: float | None
     loss_percent: float | None
     bits_per_s: float
+    reason: str = ""
+    volume: str = ""
 
 
 def meter(level_db: float, *, unicode: bool) -> str:
@@ -40,13 +42,15 @@ def render(view: View, *, unicode: bool, columns: int) -> str:
     if view.level_db is not None:
         bar = meter(view.level_db, unicode=unicode)
         parts.append(f"{bar} {view.level_db:6.1f} dB")
+    if view.volume:
+        parts.append(view.volume)
     if view.delay_ms is not None:
         parts.append(f"delay {view.delay_ms:.0f} ms")
     if view.loss_percent is not None:
         parts.append(f"loss {view.loss_percent:.1f} %")
     if view.bits_per_s:
         parts.append(f"{view.bits_per_s / 1e6:.2f} Mbit/s")
-    parts += [part for part in (view.peers, view.sound) if part]
+    parts += [part for part in (view.peers, view.reason, view.sound) if part]
     line = parts[0]
     for part in parts[1:]:
         if len(line) + len(SEPARATOR) + len(part) < columns:

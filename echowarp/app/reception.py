@@ -1,0 +1,188 @@
+"""One stream as it is received: what came, what repair rows give, what to ask for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from echowarp.media.format import NS_PER_S, Format
+from echowarp.media.repair import RepairSolver
+from echowarp.media.target import Policy, Reason, TargetDelay, Way
+from echowarp.session.inbox import Block, RepairPiece
+from echowarp.session.requests import RequestTimers
+from echowarp.wire.feedback import Request
+
+REMEMBERED_NS = 2 * NS_PER_S
+"""Further copies of a block do not come later than this after the first."""
+
+
+class Usable(NamedTuple):
+    """A block that can be played, counters unwrapped."""
+
+    seq: int
+    time: int
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerClock:
+    """What the clock exchange knows: the round trip, and the server's clock minus ours."""
+
+    srtt_ns: int
+    rto_ns: int
+    offset_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptureTime:
+    """Frame `time` (unwrapped) was captured when the server's clock said `captured_ns`."""
+
+    time: int
+    captured_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delay:
+    """From capture to playback, in nanoseconds, by stage; each part at least 0.
+
+    capture: from a block's first frame to its last; network: the fastest path; buffer:
+    what the target adds to that; device: from a pull until the sound is heard.
+    """
+
+    capture_ns: int
+    network_ns: int
+    buffer_ns: int
+    device_ns: int
+
+    @property
+    def total_ns(self) -> int:
+        """All stages together."""
+        return self.capture_ns + self.network_ns + self.buffer_ns + self.device_ns
+
+
+class Reception:
+    """Repair, requests and target of one stream. The owner of the playout owns it.
+
+    first_seq, first_time: the first block to expect, unwrapped; latency: a policy, or
+    a fixed target in nanoseconds; period_ns: what the sink takes at once.
+    """
+
+    def __init__(
+        self,
+        fmt: Format,
+        *,
+        first_seq: int,
+        first_time: int,
+        latency: Policy | int,
+        period_ns: int,
+        now_ns: int,
+    ) -> None:
+        self.repaired = 0
+        """Blocks made from repair rows."""
+        self.resent = 0
+        """Blocks that came in answer to a request."""
+        self._format = fmt
+        self._first_time = first_time
+        self._usable: dict[int, None] = {}
+        self._remembered_blocks = REMEMBERED_NS // fmt.block_ns
+        self._clock: ServerClock | None = None
+        self._capture: CaptureTime | None = None
+        self._solver = RepairSolver(first_seq, first_time)
+        self._timers = RequestTimers(next_seq=first_seq, block_ns=fmt.block_ns)
+        self._target = TargetDelay(latency, period_ns=period_ns, now_ns=now_ns)
+
+    @property
+    def guard_ns(self) -> int:
+        """How long a missing block is waited for before it is asked for."""
+        return self._timers.guard_ns
+
+    @property
+    def target_ns(self) -> int:
+        """How long after the fastest path blocks are to be played."""
+        return self._target.target_ns
+
+    @property
+    def needed_ns(self) -> int:
+        """What the network needs, also where the target is fixed."""
+        return self._target.needed_ns
+
+    @property
+    def reason(self) -> Reason:
+        """Why the target is what it is."""
+        return self._target.reason
+
+    def block(self, block: Block, at_ns: int) -> list[Usable]:
+        """A block came: gives it and what it solves."""
+        self._timers.arrived(block.seq, at_ns, resent=block.resent)
+        if not block.payload:
+            self._timers.pause()
+        self.resent += block.resent
+        way = Way.RESENT if block.resent else Way.RECEIVED
+        self._note(block.seq, block.time, at_ns, way)
+        solved = self._solver.block(block.seq, block.time, block.payload)
+        return [Usable(block.seq, block.time, block.payload), *self._solved(solved, at_ns)]
+
+    def repair(self, piece: RepairPiece, at_ns: int) -> list[Usable]:
+        """A repair row came: gives what it solves."""
+        solved = self._solver.repair(piece.seq, piece.width, piece.sum)
+        return self._solved(solved, at_ns)
+
+    def set_clock(self, clock: ServerClock) -> None:
+        """The server's clock was measured."""
+        self._clock = clock
+        self._timers.set_round_trip(srtt_ns=clock.srtt_ns, rto_ns=clock.rto_ns)
+
+    def set_capture(self, capture: CaptureTime) -> None:
+        """The server told when a frame was captured."""
+        self._capture = capture
+
+    def delay(self, time: int, leaves_ns: int, device_ns: int) -> Delay | None:
+        """The delay of frame `time`, which leaves the playout at `leaves_ns` and is heard
+        `device_ns` later. None until both clocks and a capture time are known."""
+        fastest_ns = self._target.fastest_ns
+        if self._capture is None or self._clock is None or fastest_ns is None:
+            return None
+        captured_ns = self._captured_ns(time)
+        block_ns = self._format.block_ns
+        network_ns = max(0, fastest_ns - self._captured_ns(self._first_time) - block_ns)
+        buffer_ns = max(0, leaves_ns - captured_ns - block_ns - network_ns)
+        return Delay(
+            capture_ns=block_ns, network_ns=network_ns, buffer_ns=buffer_ns, device_ns=device_ns
+        )
+
+    def _captured_ns(self, time: int) -> int:
+        """When a frame was captured, by our clock."""
+        assert self._capture is not None and self._clock is not None
+        since_ns = self._format.frames_to_ns(time - self._capture.time)
+        return self._capture.captured_ns + since_ns - self._clock.offset_ns
+
+    def set_playout(self, seq: int, due_ns: int) -> None:
+        """Block `seq` is played at `due_ns`: blocks before it are not wanted any more."""
+        self._timers.set_playout(seq, due_ns)
+        self._solver.forget_before(seq)
+
+    def timeout_ns(self) -> int | None:
+        """When `requests` has something to say."""
+        return self._timers.timeout_ns()
+
+    def requests(self, now_ns: int) -> list[Request]:
+        """What to ask the sender for now."""
+        return self._timers.handle_timeout(now_ns)
+
+    def _solved(self, solved: list[tuple[int, int, bytes]], at_ns: int) -> list[Usable]:
+        for seq, time, _ in solved:
+            self._timers.repaired(seq)
+            self.repaired += 1
+            self._note(seq, time, at_ns, Way.REPAIRED)
+        return [Usable(*block) for block in solved]
+
+    def _note(self, seq: int, time: int, at_ns: int, way: Way) -> None:
+        """Only the way on which a block came first counts: it was usable from then on."""
+        if seq in self._usable:
+            return
+        self._usable[seq] = None
+        if len(self._usable) > 2 * self._remembered_blocks:
+            kept = max(self._usable) - self._remembered_blocks
+            self._usable = {each: None for each in self._usable if each > kept}
+        media_ns = self._format.frames_to_ns(time - self._first_time)
+        self._target.usable(at_ns - media_ns, at_ns, way)

@@ -6,14 +6,18 @@ import os
 import subprocess
 import threading
 import time
+import wave
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+import numpy as np
+import numpy.typing as npt
+
+from tests.bench.hearing import REACH, judge, noise
 from tests.demo.stats import stream as of_stream
 from tests.processes import Program, Stage, wait_until
-from tests.recordings import speech_wav
 
 RATE, FRAME_BYTES = 48_000, 4
 _PIECE_BYTES = 64
@@ -69,12 +73,14 @@ class Recorder:
 class Journey:
     """What became of a known sound.
 
-    exact_s: how much of it came bit-exact and in one piece, from its start; delay_ms:
-    from the source device to the sink device, as measured; told_ms: as the client's
-    statistics tell it; concealed: blocks that were filled in.
+    damaged, glitches: how much of it is no faithful copy, share of 0..1, and how often
+    that began: the clock of the device is followed, so no copy is exact to the bit;
+    delay_ms: from the source device to the sink device, as measured; told_ms: as the
+    client's statistics tell it; concealed: blocks that were filled in.
     """
 
-    exact_s: float
+    damaged: float
+    glitches: int
     delay_ms: float
     told_ms: float
     concealed: int
@@ -82,12 +88,12 @@ class Journey:
 
 
 def travel(stage: Stage, environment: dict[str, str], seconds: float, *, loopback: bool) -> Journey:
-    """Plays speech into the source device of a server; a client plays it to the sink device.
+    """Plays noise into the source device of a server; a client plays it to the sink device.
 
     loopback: the server captures what an output device plays (-o), not a microphone.
     """
     wav = stage.folder / "known.wav"
-    pcm = speech_wav(wav, seconds)
+    pcm = _noise_wav(wav, seconds)
     captured = ("-o", "--device", "cap") if loopback else ("--device", "mic")
     server = stage.server("--ssl", *captured, source="device", environment=environment)
     client = stage.client("--device", "spk", sink="device", environment=environment)
@@ -104,16 +110,43 @@ def travel(stage: Stage, environment: dict[str, str], seconds: float, *, loopbac
     assert server.leave() == 0, server.said
     stream = client.stream
     told = [delay for line in client.stats if (delay := of_stream(line).get("delay_ms"))]
-    went, came = (recorder.heard for recorder in recorders)
-    left, arrived = _start(went, pcm), _start(came, pcm)
-    delay_s = recorders[1].begun_s() + arrived / RATE - recorders[0].begun_s() - left / RATE
+    went, came = recorders
+    start = _start(went.heard, pcm)
+    ahead = round((went.begun_s() - came.begun_s()) * RATE)
+    # At its very start it has not arrived yet.
+    frames = len(pcm) // FRAME_BYTES - REACH
+    heard = judge(
+        _mono(went.heard), _shifted(_mono(came.heard), ahead), first=start + REACH, count=frames
+    )
     return Journey(
-        exact_s=_same(came[max(0, arrived) * FRAME_BYTES :], pcm) / RATE,
-        delay_ms=1000 * delay_s,
+        damaged=heard.damaged,
+        glitches=heard.glitches,
+        delay_ms=1000 * heard.delay_frames / RATE,
         told_ms=median(told),
         concealed=stream["concealed"],
         lost=stream["lost"],
     )
+
+
+def _noise_wav(path: Path, seconds: float) -> bytes:
+    """Writes the sound that `judge` judges best, the same on both sides. Returns its samples."""
+    samples = np.rint(noise(seconds) * 32767).astype("<i2")
+    pcm = np.repeat(samples, 2).tobytes()
+    with wave.open(str(path), "wb") as file:
+        file.setparams((2, 2, RATE, 0, "NONE", ""))
+        file.writeframes(pcm)
+    return pcm
+
+
+def _mono(heard: bytes) -> npt.NDArray[np.float64]:
+    whole = len(heard) // FRAME_BYTES * FRAME_BYTES
+    samples = np.frombuffer(heard[:whole], "<i2").reshape(-1, 2)
+    return np.asarray(samples[:, 0] / 32768, np.float64)
+
+
+def _shifted(samples: npt.NDArray[np.float64], frames: int) -> npt.NDArray[np.float64]:
+    """Without its first `frames` frames, or with so many zeros before it."""
+    return samples[frames:] if frames >= 0 else np.concatenate([np.zeros(-frames), samples])
 
 
 def _wait_for_sound(recorders: list[Recorder]) -> None:
@@ -136,14 +169,3 @@ def _start(heard: bytes, pcm: bytes) -> int:
             assert at % FRAME_BYTES == 0
             return (at - offset) // FRAME_BYTES
     raise AssertionError("nothing of the sound was heard")
-
-
-def _same(heard: bytes, pcm: bytes) -> int:
-    """How many frames agree, from the start."""
-    if heard.startswith(pcm):
-        return len(pcm) // FRAME_BYTES
-    low, high = 0, min(len(heard), len(pcm))
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if heard[:middle] == pcm[:middle] else (low, middle - 1)
-    return low // FRAME_BYTES

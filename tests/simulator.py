@@ -10,35 +10,53 @@ from __future__ import annotations
 import heapq
 import itertools
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 
+from echowarp.app.pulled_playback import PERIODS
+from echowarp.app.reception import CaptureTime, Delay, Reception, ServerClock, Usable
 from echowarp.crypto.password import encode_password
 from echowarp.crypto.suite import Suite, cipher_for_audio, cipher_for_client
 from echowarp.media.format import Format
-from echowarp.media.pulled_playout import PulledPlayout
+from echowarp.media.pull_line import PullLine
+from echowarp.media.pulled_playout import PulledPlayout, State
 from echowarp.media.pushed_playout import PushedPlayout
+from echowarp.media.repair import RepairEncoder
+from echowarp.media.target import AUTO, Policy
 from echowarp.session.admission import Admission
 from echowarp.session.bans import BanList
-from echowarp.session.broadcast import SERVER_STREAM, Broadcast
+from echowarp.session.broadcast import SERVER_STREAM, Broadcast, Outgoing
 from echowarp.session.client_session import ClientSession, Ended, Received, Started
+from echowarp.session.clock import ClockExchange
 from echowarp.session.datagrams import DatagramSender
-from echowarp.session.gate import DatagramGate
-from echowarp.session.inbox import Block, ClientInbox
+from echowarp.session.gate import DatagramGate, Feedback
+from echowarp.session.inbox import Block, ClientInbox, RepairPiece
 from echowarp.session.prober import Prober
 from echowarp.session.reconnect import GiveUp, Outcome, Reconnector
+from echowarp.session.reports import REPORT_INTERVAL_NS
 from echowarp.session.server import Joined, Left, Server, WrongPassword
 from echowarp.session.streams import StreamTracker, begin, resume
 from echowarp.wire.codes import Code
 from echowarp.wire.datagram import DatagramType
-from echowarp.wire.records import End, EndReason, Stream, UdpOk
+from echowarp.wire.feedback import (
+    ClockAnswer,
+    Report,
+    ReportEntry,
+    Request,
+    pack_clock_ask,
+    pack_report,
+    pack_request,
+)
+from echowarp.wire.records import Anchor, End, EndReason, Stream, UdpOk
 from echowarp.wire.serial import unwrap, wrap
 
 MS = 1_000_000
 S = 1_000 * MS
 FMT = Format(rate=8_000, channels=1, block_frames=40)
 HOST = "192.0.2.7"
+SERVER_AHEAD_NS = 12_345 * S
+"""The server's monotonic clock began at another time than the clients'."""
 
 
 def payload(k: int) -> bytes:
@@ -103,9 +121,13 @@ class SimServer:
     ) -> None:
         self.clock, self.suite = clock, suite
         self.broadcast: Broadcast[int] = Broadcast(
-            first_seq=rng.randrange(2**32), first_time=rng.randrange(2**32)
+            first_seq=rng.randrange(2**32),
+            first_time=rng.randrange(2**32),
+            block_ns=FMT.block_ns,
+            rows=RepairEncoder(),
         )
-        self.first_seq = self.broadcast.seq
+        self.first_seq, self.first_time = self.broadcast.seq, self.broadcast.time
+        self.begun_ns = 0
         self.gate: DatagramGate[int] = DatagramGate()
         self.admission = Admission(limit=3, bans=BanList())
         self.server = Server(
@@ -133,10 +155,25 @@ class SimServer:
             user=0,
         )
 
+    @property
+    def now_ns(self) -> int:
+        """The server's own clock."""
+        return self.clock.now_ns + SERVER_AHEAD_NS
+
     def send_block(self, k: int) -> None:
-        for _, client, datagram in self.broadcast.block(
-            payload(k), frames=FMT.block_frames, lost_frames=0
-        ):
+        if k % (S // FMT.block_ns) == 0:
+            anchor = Anchor(
+                stream=SERVER_STREAM,
+                time=wrap(self.broadcast.time),
+                # A block is sent when its last frame has been captured.
+                captured=self.now_ns - FMT.block_ns,
+            )
+            self.server.anchor(anchor, self.clock.now_ns)
+            self.pump()
+        self.send(self.broadcast.block(payload(k), frames=FMT.block_frames, lost_frames=0))
+
+    def send(self, sent: Iterable[Outgoing[int]]) -> None:
+        for _, client, datagram in sent:
             receiver = self.links_by_client(client)
             if receiver is not None:
                 receiver.network.datagram(partial(receiver.on_datagram, datagram))
@@ -151,11 +188,26 @@ class SimServer:
         self.pump()
 
     def on_datagram(self, datagram: bytes, client: int) -> None:
-        opened = self.gate.receive(datagram, HOST, client, self.clock.now_ns)
+        opened = self.gate.receive(datagram, HOST, client, self.now_ns)
         if opened is not None:
             self.broadcast.open(opened.connection, client)
             self.server.udp_heard(opened.connection, opened.number, 9, self.clock.now_ns)
             self.pump()
+        for feedback in self.gate.feedback():
+            self.on_feedback(feedback)
+
+    def on_feedback(self, feedback: Feedback) -> None:
+        connection, message = feedback.connection, feedback.message
+        if isinstance(message, Report):
+            self.broadcast.report(connection, message, self.now_ns)
+        elif isinstance(message, Request):
+            self.send(self.broadcast.request(connection, message, self.now_ns))
+        else:
+            self.send(
+                self.broadcast.clock(
+                    connection, message, received_ns=feedback.at_ns, now_ns=self.now_ns
+                )
+            )
 
     def pump(self) -> None:
         now_ns = self.clock.now_ns
@@ -164,7 +216,7 @@ class SimServer:
                 self.gate.admit(event.connection, HOST, event.keys)
                 cipher = cipher_for_audio(self.suite, event.keys)
                 sender = DatagramSender(cipher=cipher, session=event.keys.session)
-                self.broadcast.add(event.connection, sender)
+                self.broadcast.add(event.connection, sender, self.now_ns)
             elif isinstance(event, Left):
                 self.gate.dismiss(event.connection)
                 self.broadcast.remove(event.connection)
@@ -189,7 +241,7 @@ class SimServer:
         self.pump()
 
     def tick_gate(self) -> None:
-        for paused in self.gate.silent(self.clock.now_ns):
+        for paused in self.gate.silent(self.now_ns):
             self.broadcast.pause(paused.connection)
 
 
@@ -204,7 +256,7 @@ class SimClient:
     number: int
     password: str | None
     card_ppm: float | None = None
-    target_ns: int = 60 * MS
+    latency: Policy | int = AUTO
     attempts: int = 5
     recording: bytearray = field(default_factory=bytearray)
     outcomes: list[Ended] = field(default_factory=list)
@@ -216,6 +268,12 @@ class SimClient:
         self.tracker: StreamTracker | None = None
         self.pushed: PushedPlayout | None = None
         self.pulled: PulledPlayout | None = None
+        self.reception: Reception | None = None
+        self.server_clock: ServerClock | None = None
+        self.line = PullLine(FMT)
+        self.delays: list[tuple[Delay, int]] = []
+        """As told, and as it was, ns: once a second, on a card."""
+        self.waking_ns: int | None = None
         self.connection = 0
         self.session: ClientSession | None = None
         if self.card_ppm is not None:
@@ -229,6 +287,7 @@ class SimClient:
         )
         self.inbox: ClientInbox | None = None
         self.prober: Prober | None = None
+        self.exchange = ClockExchange(now_ns)
         self.audio_ns: int | None = None
         self.probed_ns: int | None = None
         self.open_end: End | None = None
@@ -264,6 +323,7 @@ class SimClient:
                     cipher=cipher_for_client(event.keys), session=event.keys.session
                 )
                 self.prober = Prober(now_ns)
+                self.clock.at(now_ns + REPORT_INTERVAL_NS, partial(self.report, self.inbox))
             elif isinstance(event, Received):
                 self.on_record(event)
             else:
@@ -274,7 +334,11 @@ class SimClient:
         out = session.to_send()
         if out:
             self.network.stream(lambda: self.deliver(number, out))
-        dues = [session.timeout_ns(), self.prober.timeout_ns() if self.prober else None]
+        dues = [session.timeout_ns()]
+        if self.prober is not None:
+            dues.append(self.prober.timeout_ns())
+            if self.prober.heard:
+                dues.append(self.exchange.timeout_ns())
         due_ns = min(d for d in dues if d is not None)
         self.clock.at(max(due_ns, now_ns + MS), lambda: self.on_timer(number))
 
@@ -291,13 +355,17 @@ class SimClient:
         if isinstance(record, Stream):
             same = None if self.tracker is None else resume(record, self.tracker, now_ns)
             if same is None:
-                self.pushed = self.pulled = None
+                self.pushed = self.pulled = self.reception = None
             self.tracker = same or begin(record, now_ns)
             assert self.inbox is not None
             self.inbox.announce(record.stream, self.tracker)
         elif isinstance(record, UdpOk):
             assert self.prober is not None
             self.prober.udp_ok(now_ns)
+        elif isinstance(record, Anchor) and self.tracker is not None:
+            if self.reception is not None:
+                time = unwrap(record.time, self.tracker.newest.time)
+                self.reception.set_capture(CaptureTime(time=time, captured_ns=record.captured))
         elif isinstance(record, End) and self.tracker is not None:
             self.open_end = record
             end_seq = unwrap(record.seq, self.tracker.newest.seq)
@@ -335,39 +403,130 @@ class SimClient:
 
     def probe(self) -> None:
         now_ns = self.clock.now_ns
-        if self.prober is not None and self.prober.due(
-            now_ns, audio_ns=self.audio_ns, probed_ns=self.probed_ns
-        ):
+        if self.prober is None:
+            return
+        if self.prober.heard:
+            ask = self.exchange.handle_timeout(now_ns)
+            if ask is not None:
+                self.send(DatagramType.CLOCK_ASK, 0, pack_clock_ask(ask))
+        if self.prober.due(now_ns, audio_ns=self.audio_ns, probed_ns=self.probed_ns):
             self.probed_ns = now_ns
-            datagram = self.sender.seal(DatagramType.PROBE, 0, b"")
-            self.network.datagram(lambda: self.server.on_datagram(datagram, self.number))
+            self.send(DatagramType.PROBE, 0, b"")
+
+    def send(self, kind: DatagramType, stream: int, body: bytes) -> None:
+        datagram = self.sender.seal(kind, stream, body)
+        self.network.datagram(lambda: self.server.on_datagram(datagram, self.number))
+
+    def report(self, inbox: ClientInbox) -> None:
+        if self.session is None or inbox is not self.inbox:
+            return
+        now_ns, reception = self.clock.now_ns, self.reception
+        guard_ns = 0 if reception is None else reception.guard_ns
+        target_ns = 0 if reception is None else reception.target_ns
+        tally = inbox.receipts.tally(now_ns, guard_ns)
+        if tally is not None:
+            entry = ReportEntry(SERVER_STREAM, guard_ns, target_ns)
+            report = Report(*tally, self.exchange.rto_ns, (entry,))
+            self.send(DatagramType.REPORT, len(report.entries), pack_report(report))
+        self.clock.at(now_ns + REPORT_INTERVAL_NS, partial(self.report, inbox))
 
     def on_datagram(self, datagram: bytes) -> None:
         if self.inbox is None or self.tracker is None:
             return
         now_ns = self.clock.now_ns
-        block = self.inbox.receive(datagram, now_ns)
-        if block is None:
-            return
-        self.audio_ns = now_ns
-        if self.card_ppm is None:
-            self.push(block, now_ns)
-        else:
-            self.feed_card(block)
+        arrival = self.inbox.receive(datagram, now_ns)
+        if isinstance(arrival, Block):
+            self.audio_ns = now_ns
+            self.on_block(arrival, now_ns)
+        elif isinstance(arrival, RepairPiece):
+            if self.reception is not None:
+                self.play(self.reception.repair(arrival, now_ns), None)
+        elif arrival is not None:
+            self.on_clock(arrival, now_ns)
+        self.request()
 
-    def push(self, block: Block, now_ns: int) -> None:
-        if self.pushed is None:
-            behind = (block.seq - block.first_seq) * FMT.block_frames
+    def on_clock(self, answer: ClockAnswer, now_ns: int) -> None:
+        exchange = self.exchange
+        exchange.receive(answer, now_ns)
+        srtt_ns, offset_ns = exchange.srtt_ns, exchange.offset_ns
+        if srtt_ns is not None and offset_ns is not None:
+            self.server_clock = ServerClock(
+                srtt_ns=srtt_ns, rto_ns=exchange.rto_ns, offset_ns=offset_ns
+            )
+            if self.reception is not None:
+                self.reception.set_clock(self.server_clock)
+
+    def on_block(self, block: Block, now_ns: int) -> None:
+        if self.reception is None:
+            self.start(block, now_ns)
+        assert self.reception is not None
+        self.play(self.reception.block(block, now_ns), None if block.resent else block.seq)
+
+    def start(self, block: Block, now_ns: int) -> None:
+        first_seq = block.first_seq
+        first_time = block.time - (block.seq - first_seq) * FMT.block_frames
+        self.reception = Reception(
+            FMT,
+            first_seq=first_seq,
+            first_time=first_time,
+            latency=self.latency,
+            period_ns=0 if self.card_ppm is None else PERIODS * FMT.block_ns,
+            now_ns=now_ns,
+        )
+        if self.server_clock is not None:
+            self.reception.set_clock(self.server_clock)
+        target_ns = self.reception.target_ns
+        if self.card_ppm is None:
             self.pushed = PushedPlayout(
                 FMT,
-                first_seq=block.first_seq,
-                first_time=block.time - behind,
-                patience_ns=self.target_ns,
+                first_seq=first_seq,
+                first_time=first_time,
+                patience_ns=target_ns,
                 now_ns=now_ns,
             )
-        for pcm in self.pushed.put(block.seq, block.time, block.payload, now_ns):
-            self.recording += pcm
+        else:
+            self.pulled = PulledPlayout(
+                FMT,
+                first_seq=first_seq,
+                first_time=first_time,
+                target_ns=target_ns,
+                line=self.line,
+                now_ns=now_ns,
+            )
+
+    def play(self, usable: Iterable[Usable], original: int | None) -> None:
+        now_ns = self.clock.now_ns
+        assert self.reception is not None
+        for block in usable:
+            if self.pulled is not None:
+                by_itself = block.seq == original
+                self.pulled.put(block.seq, block.time, block.payload, now_ns, by_itself=by_itself)
+            elif self.pushed is not None:
+                self.pushed.set_patience(self.reception.target_ns)
+                for pcm in self.pushed.put(block.seq, block.time, block.payload, now_ns):
+                    self.recording += pcm
         self.clock.at(now_ns + S, self.on_push_timer)
+
+    def request(self) -> None:
+        """Asks for what is missing. A card does so when it pulls, a file at once."""
+        reception, now_ns = self.reception, self.clock.now_ns
+        if reception is None or self.session is None:
+            return
+        if self.card_ppm is None:
+            self.ask(reception)
+            due_ns = reception.timeout_ns()
+            if due_ns is not None and (self.waking_ns is None or due_ns < self.waking_ns):
+                self.waking_ns = max(due_ns, now_ns + MS // 10)
+                self.clock.at(self.waking_ns, self.on_request_timer)
+
+    def ask(self, reception: Reception) -> None:
+        for request in reception.requests(self.clock.now_ns):
+            if self.inbox is not None:
+                self.send(DatagramType.REQUEST, SERVER_STREAM, pack_request(request))
+
+    def on_request_timer(self) -> None:
+        self.waking_ns = None
+        self.request()
 
     def on_push_timer(self) -> None:
         if self.pushed is not None:
@@ -375,19 +534,32 @@ class SimClient:
                 self.recording += pcm
             self.pump()
 
-    def feed_card(self, block: Block) -> None:
-        if self.pulled is None:
-            self.pulled = PulledPlayout(
-                FMT, first_seq=block.seq, first_time=block.time, target_ns=self.target_ns
-            )
-        self.pulled.put(block.seq, block.time, block.payload)
-
     def on_card(self) -> None:
         assert self.card_ppm is not None
-        if self.pulled is not None:
-            self.recording += self.pulled.pull(FMT.block_frames)
+        now_ns, pulled, reception = self.clock.now_ns, self.pulled, self.reception
+        if pulled is not None and reception is not None:
+            pulled.set_target(reception.target_ns)
+            self.recording += pulled.pull(FMT.block_frames, now_ns)
+            self.line.pulled(FMT.block_frames, now_ns)
+            reception.set_playout(pulled.next_seq, pulled.due_ns())
+            self.ask(reception)
+            self.note_delay(pulled, reception)
+        else:
+            self.line.pulled(FMT.block_frames, now_ns)
         period_ns = round(FMT.block_ns / (1 + self.card_ppm / 1e6))
-        self.clock.at(self.clock.now_ns + period_ns, self.on_card)
+        self.clock.at(now_ns + period_ns, self.on_card)
+
+    def note_delay(self, pulled: PulledPlayout, reception: Reception) -> None:
+        now_ns = self.clock.now_ns
+        if pulled.state is not State.PLAYING or now_ns < (len(self.delays) + 1) * S:
+            return
+        leaves_ns = self.line.leaves_ns(self.line.frames)
+        told = reception.delay(pulled.position, leaves_ns, 0)
+        if told is not None:
+            # As in `World.stream`: a block is sent a block after its first frame.
+            frames = pulled.position - unwrap(self.server.first_time, pulled.position)
+            captured_ns = self.server.begun_ns - FMT.block_ns + FMT.frames_to_ns(frames)
+            self.delays.append((told, leaves_ns - captured_ns))
 
 
 class World:
@@ -424,6 +596,8 @@ class World:
 
     def stream(self, blocks: int, *, begin_ns: int = 100 * MS) -> None:
         """Blocks in real time from `begin_ns`, then the end of the source."""
+
+        self.server.begun_ns = begin_ns
 
         def send(k: int) -> None:
             if k == blocks:

@@ -11,8 +11,10 @@ FRAME_BYTES = 4
 HEADER_BYTES = 80
 SECOND_BYTES = 48_000 * FRAME_BYTES
 BLOCK_BYTES = 240 * FRAME_BYTES
-FADE_BYTES = 96 * FRAME_BYTES
-"""A gap falls and rises in 2 ms."""
+FALL_BYTES = 51 * 48 * FRAME_BYTES
+"""A gap begins with 50 ms that go on with what was there before it."""
+RISE_BYTES = 5 * 48 * FRAME_BYTES
+"""It ends with a seam shorter than this."""
 
 
 def recorded_bytes(path: Path) -> int:
@@ -30,8 +32,8 @@ def has_recorded(path: Path, seconds: float) -> None:
 
 
 def is_silent_gap(pcm: bytes) -> bool:
-    """Whether it is silence between its 2 ms of fall and of rise."""
-    return not any(pcm[FADE_BYTES:-FADE_BYTES])
+    """Whether it is silence between its fall and its rise."""
+    return not any(pcm[FALL_BYTES:-RISE_BYTES])
 
 
 def common_start(one: bytes, other: bytes) -> int:

@@ -32,6 +32,9 @@ CONTRACT = """
 -v --verbose verbose False
 -q --quiet quiet False
 --list_devices None None
+--self_test None None
+--simulate None None
+--impair None None
 --device device None
 --source source device
 --sink sink device
@@ -40,6 +43,7 @@ CONTRACT = """
 --channels channels None
 --block_ms block_ms 5.0
 --latency latency auto
+--volume volume 100
 --bind bind None
 --max_clients max_clients 64
 --ban_list ban_list echowarp_ban_list.txt

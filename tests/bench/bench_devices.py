@@ -1,0 +1,292 @@
+"""Device to device: real processes between the devices of a private PulseAudio, and JACK.
+
+    python -m tests.bench.bench_devices [--quick] [--row N] [--seconds S]
+
+Delay is counted from the moment a sample can be read at the source to the moment it
+leaves the sink; damaged is every 2.5 ms that is no faithful copy (tests/bench/hearing.py).
+A run is judged from 3 s (1 s with --quick) after the sound began; what was damaged before
+is shown too. `client` is its processor time, as a share of a core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import wave
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from echowarp.config.impair import Impairment
+from tests.bench.bench_process import cpu_s
+from tests.bench.hearing import RATE, Heard, Samples, judge, noise
+from tests.bench.jack import Probe, private_jack
+from tests.bench.networks import proxy
+from tests.cards import FRAME_BYTES, Recorder
+from tests.processes import Program, Stage, free_port, wait_until
+from tests.pulse import private_pulse
+
+SETTLE_S, QUICK_SETTLE_S = 3.0, 1.0
+TAIL_S = 0.7
+"""How long the sound goes on, so that all that is judged has been sent."""
+SECONDS, QUICK_SECONDS = 30.0, 8.0
+SEED = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A network, what must be reached in it, and the best that any tool did there.
+
+    delay_ms: at most; damaged_percent, glitches a minute: at most.
+    """
+
+    name: str
+    network: Impairment
+    delay_ms: float
+    damaged_percent: float = 0.01
+    glitches: float = 0
+    field: str = "100 ms"
+    jack: bool = False
+
+
+def _net(loss: float = 0, jitter_ms: float = 0, burst: int = 1) -> Impairment:
+    return Impairment(loss_percent=loss, jitter_ms=jitter_ms, burst_packets=burst, seed=SEED)
+
+
+ROWS = (
+    Row(name="clean", network=_net(), delay_ms=45, damaged_percent=0),
+    Row(name="1 % random loss", network=_net(1), delay_ms=60),
+    Row(name="5 % random loss", network=_net(5), delay_ms=60),
+    Row(name="20 ms jitter", network=_net(0, 20), delay_ms=75, field="117 ms"),
+    Row(name="5 % loss, 20 ms jitter", network=_net(5, 20), delay_ms=90, field="136 ms"),
+    Row(
+        name="10 % in bursts of 3",
+        network=_net(10, 0, 3),
+        delay_ms=110,
+        damaged_percent=0.1,
+        glitches=2,
+        field="256 ms, 1.4 % damaged",
+    ),
+    Row(
+        name="clean, JACK of 256 frames",
+        network=_net(),
+        delay_ms=20,
+        damaged_percent=0,
+        field="19.7 ms",
+        jack=True,
+    ),
+)
+QUICK_ROWS = tuple(row for row in ROWS if row.name != "1 % random loss")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What was found in one run. start: before it is judged; told_ms: the delay that the
+    client shows; concealed: blocks, all through; client: its share of a core, 0..1;
+    reason: of its target, in its own words."""
+
+    heard: Heard
+    start: Heard
+    delay_ms: float
+    most_ms: float
+    told_ms: float | None
+    concealed: int
+    client: float
+    reason: str
+
+    def verdict(self, row: Row) -> str:
+        """Whether it is as good as it has to be."""
+        ok = (
+            self.delay_ms <= row.delay_ms
+            and 100 * self.heard.damaged <= row.damaged_percent
+            and self.heard.glitches_a_minute <= row.glitches
+        )
+        return "ok" if ok else "MISSED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Times:
+    """How long the sound is played before it is judged, and how long it is judged."""
+
+    settle_s: float
+    seconds: float
+
+    @property
+    def sound(self) -> Samples:
+        """What is played."""
+        return noise(self.settle_s + self.seconds + TAIL_S)
+
+
+def through_pulse(row: Row, times: Times, environment: dict[str, str]) -> Run:
+    """One run between the devices `mic` and `spk`."""
+    sound = times.sound
+    with _playing(row, environment, "mic", "spk") as (folder, server, client):
+        wav = folder / "known.wav"
+        pcm = _write(wav, sound)
+        recorders = [Recorder(name, environment) for name in ("cap.monitor", "play.monitor")]
+        try:
+            for recorder in recorders:
+                wait_until(lambda r=recorder: len(r.heard) > RATE, "the recorders record")  # type: ignore[misc]
+            command = ["paplay", "--device=cap", str(wav)]
+            with _Share(client) as share:
+                subprocess.run(command, env=environment, check=True)
+            time.sleep(TAIL_S)
+            assert server.running and client.running, (server.said, client.said)
+        finally:
+            for recorder in recorders:
+                recorder.stop()
+        went, came = (recorder.heard for recorder in recorders)
+        at = went.find(pcm[:256])
+        if at < 0 or went[at : at + len(pcm)] != pcm:
+            raise RuntimeError("the source itself had a gap: this machine is too busy")
+        # On the clock of the source, in frames from the sound's begin.
+        begin = recorders[1].begun_s() - recorders[0].begun_s() - at / FRAME_BYTES / RATE
+        return _judge(sound, _floats(came), begin * RATE, times, client, share.share)
+
+
+def through_jack(row: Row, times: Times, environment: dict[str, str]) -> Run:
+    """One run between the ports of one JACK client, which plays and records."""
+    sound = times.sound
+    with tempfile.TemporaryDirectory(prefix="echowarp-bench-") as folder:
+        probe = Probe(Path(folder), sound, environment)
+        with probe, _playing(row, environment, "probe", "probe") as (_, _, client):
+            time.sleep(0.3)
+            with _Share(client) as share:
+                came = probe.play()
+            return _judge(sound, came, 0, times, client, share.share)
+
+
+def _write(path: Path, sound: Samples) -> bytes:
+    """Writes the sound as stereo WAV, and returns its samples."""
+    mono = np.rint(sound * 32_767).astype("<i2")
+    pcm = np.repeat(mono, 2).tobytes()
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(2)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes(pcm)
+    return pcm
+
+
+def _floats(pcm: bytes) -> Samples:
+    """The first channel, -1..1."""
+    samples = np.frombuffer(pcm[: len(pcm) // FRAME_BYTES * FRAME_BYTES], "<i2")
+    return samples[::2].astype(np.float64) / 32_768
+
+
+@contextlib.contextmanager
+def _playing(
+    row: Row, environment: Mapping[str, str], source: str, sink: str
+) -> Iterator[tuple[Path, Program, Program]]:
+    """A server and a client that plays, with the network between them."""
+    with (
+        tempfile.TemporaryDirectory(prefix="echowarp-bench-") as folder,
+        Stage(Path(folder, "stage")) as stage,
+    ):
+        server = stage.server("--ssl", "--device", source, source="device", environment=environment)
+        with proxy(free_port(), stage.port, row.network) as between:
+            client = stage.client(
+                "--device", sink, sink="device", port=between.port, environment=environment
+            )
+            wait_until(lambda: client.stream.get("received", 0) > 0, "the client plays")
+            yield stage.folder, server, client
+
+
+class _Share:
+    """How much of a core a program uses while this is entered."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self.share = 0.0
+
+    def __enter__(self) -> _Share:
+        self._begun_s, self._used_s = time.monotonic(), cpu_s(self._program)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        used_s = cpu_s(self._program) - self._used_s
+        self.share = used_s / (time.monotonic() - self._begun_s)
+
+
+def _judge(
+    sound: Samples, came: Samples, begin: float, times: Times, client: Program, share: float
+) -> Run:
+    """begin: when the first frame of `came` was there, in frames after that of `sound`."""
+    shift = int(begin)
+    came = came[-shift:] if shift < 0 else np.concatenate([np.zeros(shift), came])
+    settled = round(times.settle_s * RATE)
+    heard = judge(sound, came, first=settled, count=round(times.seconds * RATE))
+    start = judge(sound, came, first=RATE // 2, count=settled - RATE // 2)
+    stream = client.stream
+    told = stream.get("delay_ms")
+    rest = begin - shift
+    return Run(
+        heard=heard,
+        start=start,
+        delay_ms=(heard.delay_frames + rest) / RATE * 1000,
+        most_ms=(heard.most_frames + rest) / RATE * 1000,
+        told_ms=None if told is None else float(told),
+        concealed=int(stream.get("concealed", 0)),
+        client=share,
+        reason=str(stream.get("target_reason", "")),
+    )
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK_SECONDS:g} s each")
+    parser.add_argument("--seconds", type=float)
+    parser.add_argument("--row", type=int)
+    arguments = parser.parse_args()
+    seconds = arguments.seconds or (QUICK_SECONDS if arguments.quick else SECONDS)
+    settle_s = QUICK_SETTLE_S if arguments.quick else SETTLE_S
+    times = Times(settle_s=settle_s, seconds=seconds)
+    rows = QUICK_ROWS if arguments.quick else ROWS
+    rows = rows if arguments.row is None else (rows[arguments.row],)
+    sys.setswitchinterval(0.0001)  # the proxy and the recorders share this process
+    print(
+        f"{f'{seconds:g} s each':27}{'delay ms':>9}{'most':>7}{'shown':>7}{'<=':>5}"
+        f"{'damaged %':>11}{'<=':>6}{'glitches/min':>14}{'<=':>3}{'at start %':>12}"
+        f"{'concealed':>11}{'client %':>10}  best of the field"
+    )
+    with contextlib.ExitStack() as stack:
+        pulse = stack.enter_context(private_pulse()) if any(not r.jack for r in rows) else {}
+        for row in rows:
+            if row.jack and shutil.which("jackd") is None:
+                print(f"{row.name:27} not measured: jackd is not installed")
+            elif row.jack:
+                with private_jack() as environment:
+                    show(row, through_jack(row, times, environment))
+            else:
+                show(row, through_pulse(row, times, pulse))
+
+
+def show(row: Row, run: Run) -> None:
+    """Prints the row of one run."""
+    told = "-" if run.told_ms is None else f"{run.told_ms:.1f}"
+    print(
+        f"{row.name:27}{run.delay_ms:9.1f}{run.most_ms:7.1f}{told:>7}{row.delay_ms:5g}"
+        f"{100 * run.heard.damaged:11.3f}{row.damaged_percent:6g}"
+        f"{run.heard.glitches_a_minute:14.1f}{row.glitches:3g}"
+        f"{100 * run.start.damaged:12.3f}{run.concealed:11}"
+        f"{100 * run.client:10.1f}  {row.field}  {run.verdict(row)}  ({run.reason})",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""Writes docs/performance.md and its plots from what the benches print."""
+
+from __future__ import annotations
+
+import os
+import platform
+import random
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.bench.plot import Chart, Series, draw
+from tests.processes import ROOT
+from tests.simulation.drift_model import DriftingBuffer
+from tests.simulation.engine_model import MS, uniform_jitter, wifi_jitter
+
+DOCS = ROOT / "docs"
+PAGE = DOCS / "performance.md"
+SCHEMES_PLOT, DRIFT_PLOT = DOCS / "schemes.svg", DOCS / "drift.svg"
+DRIFT_S, DRIFT_PPM = 600, 200
+
+SECTIONS = (
+    (
+        "devices",
+        "Device to device",
+        "Real processes between two devices of a private PulseAudio (null sinks, periods of"
+        " 5 ms) or of JACK without hardware, band-limited noise through a userspace proxy"
+        " that treats both directions alike. Delay runs from the moment a sample can be read"
+        " at the source to the moment it leaves the sink; `most` is the longest meanwhile,"
+        " `shown` what the client itself says. Damaged is every 2.5 ms in which a window of"
+        " 5 ms does not agree with what was sent to a correlation of 0.9, at a delay that"
+        " holds for 20 ms. A run is judged from 3 s after the sound began; `at start` is the"
+        " damage between 0.5 s and 3 s, `client` the processor time of the client as a share of"
+        " a core (to reach: 5 %). `best of the field` is the best that any program of"
+        " its kind did on the same machine without a glitch.",
+    ),
+    (
+        "network",
+        "Recorded through a bad network",
+        "Real processes over loopback, a recording compared with what was sent block by"
+        " block, and a pipe whose blocks are timed. These sinks have no clock.",
+    ),
+    (
+        "target",
+        "Delay and missing blocks, simulated",
+        "The real policies under a virtual clock, 60,000 blocks (the quiet LAN: what must be"
+        " reached holds after 40 s). `overhead` is what is sent more than once, `rates` the"
+        " share of the time at each rate of repair rows. Below: how far the buffer is from"
+        " where it should be, when the clocks of both machines run apart.",
+    ),
+    (
+        "schemes",
+        "Against other ways",
+        "The same networks, simulated: a fixed buffer without repair, every block twice, and"
+        " a block code of 18 blocks and 10 packets, each at fixed delays.",
+    ),
+    (
+        "process",
+        "Processor time of whole processes",
+        "Without a sound card on either side.",
+    ),
+    ("wire", "Packets and handshakes", ""),
+    ("repair", "Repair", ""),
+    (
+        "resampler",
+        "Resampler",
+        "To reach at 200 ppm: 70 dB at 1 kHz and 65 dB at 10 kHz.",
+    ),
+    ("mix", "Mixing and gain", "Every row is compared with a plain reference, bit by bit."),
+    (
+        "concealment",
+        "Concealment",
+        "Log-spectral distance from what was sent, and energy of clicks above 6 kHz; below,"
+        " what it costs: microseconds for the gap and for its end, the slowest call, copies"
+        " of a block.",
+    ),
+)
+"""Bench, title, what it is."""
+
+PLOTS = {
+    "schemes": (SCHEMES_PLOT, "Delay against missing audio"),
+    "target": (DRIFT_PLOT, "Error of the buffer while two clocks run apart"),
+}
+
+
+def write(found: Mapping[str, str]) -> None:
+    """found: what each bench has printed; SCHEMES_PLOT is there already."""
+    DRIFT_PLOT.write_text(_drift_plot(), "utf-8")
+    missed = {
+        name: [line for line in text.splitlines() if "MISSED" in line]
+        for name, text in found.items()
+    }
+    parts = [_head(missed)]
+    for name, title, about in SECTIONS:
+        parts.append(f"## {title}\n\n    ./dev bench --only {name}\n")
+        if about:
+            parts.append(f"{about}\n")
+        parts.append(f"```text\n{found[name].rstrip()}\n```\n")
+        if name in PLOTS:
+            file, description = PLOTS[name]
+            parts.append(f"![{description}]({file.name})\n")
+    PAGE.write_text("\n".join(parts), "utf-8")
+
+
+def _head(missed: Mapping[str, list[str]]) -> str:
+    count = sum(map(len, missed.values()))
+    rows = "".join(
+        f"- `{' '.join(line.split())}` (`./dev bench --only {name}`)\n"
+        for name, lines in missed.items()
+        for line in lines
+    )
+    verdict = f"Not reached in this run:\n\n{rows}" if count else "Everything was reached.\n"
+    return (
+        "# Performance\n\n"
+        "Written by `./dev bench --write`, which measures everything on this page anew;"
+        " `./dev bench --quick` gives rougher figures within two minutes. Rows that have"
+        " something to reach say `ok` or `MISSED`.\n\n"
+        f"This run: Python {platform.python_version()}, {_processor()}, with a load of"
+        f" {os.getloadavg()[2]:.1f} over a quarter of an hour, of which the benches are about 1;"
+        " with more, other work was in the way, and delays are longer than they need to be."
+        " Figures depend on the machine; ratios, taken within one run, less so.\n\n"
+        f"{verdict}"
+    )
+
+
+def _processor() -> str:
+    """What the machine calls its processor."""
+    file = Path("/proc/cpuinfo")
+    lines = file.read_text().splitlines() if file.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{len(names)} x {names[0]}" if names else platform.machine()
+
+
+def _drift_plot() -> str:
+    """How far the buffer is off, second by second, for three kinds of jitter."""
+    rng = random.Random(1)
+    jitters = {
+        "no jitter": lambda: 0.0,
+        "Wi-Fi": lambda: wifi_jitter(rng) / MS,
+        "0-40 ms": lambda: uniform_jitter(rng) / MS,
+    }
+    series = []
+    for name, jitter in jitters.items():
+        buffer = DriftingBuffer(DRIFT_PPM, jitter)
+        levels = []
+        for second in range(1, DRIFT_S + 1):
+            buffer.run(1)
+            levels.append((second / 60, (buffer.level_ns - buffer.intended_ns) / MS))
+        series.append(Series(name=name, points=levels))
+    chart = Chart(
+        title=f"Buffer, two clocks {DRIFT_PPM} ppm apart",
+        x_label="minutes",
+        y_label="error, ms",
+        x_ticks=(0, 2, 4, 6, 8, 10),
+        y_ticks=(-1, -0.5, -0.25, 0, 0.25, 0.5, 1),
+        series=series,
+    )
+    about = f"Error of the buffer in the first ten minutes with clocks {DRIFT_PPM} ppm apart"
+    return draw([chart], columns=1, description=about)

@@ -61,6 +61,7 @@ class ClientInbox:
         self._session = keys.session
         self._receiver = DatagramReceiver(cipher=cipher_for_audio(suite, keys), suite=suite)
         self._streams: dict[int, StreamTracker] = {}
+        self._others = 0
         self.receipts = ReceiptCounter()
         """Which numbers came, for the reports."""
         self.dropped = 0
@@ -86,6 +87,7 @@ class ClientInbox:
             if body is None:
                 return None
             self.receipts.accepted(header.number, now_ns)
+            self._others += header.kind != DatagramType.BLOCK
             arrival = self._read(header, body, now_ns)
         except ProtocolError:
             arrival = None
@@ -108,6 +110,8 @@ class ClientInbox:
         if placed is None:
             return None
         seq, time = placed
-        first_seq = max(tracker.first_seq, seq - header.number)
+        # Of the numbers before this one, those of other kinds were no blocks.
+        earlier = max(0, header.number - self._others)
+        first_seq = max(tracker.first_seq, seq - earlier)
         resent = header.kind == DatagramType.RESEND
         return Block(header.stream, seq, time, block.payload, first_seq, resent)

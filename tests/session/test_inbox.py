@@ -164,3 +164,13 @@ def test_receipts_count_what_is_ours_whatever_is_in_it() -> None:
         inbox.receive(datagrams[number], 0)
     inbox.receive(datagrams[7][:-1] + b"?", 0)
     assert inbox.receipts.tally(1, 0) == Tally(highest=9, received=7, bursts=2)
+
+
+def test_other_datagrams_before_the_first_block_are_not_taken_for_blocks() -> None:
+    sender, inbox = pair(Suite.ENCRYPTED)
+    for _ in range(3):
+        sender.seal(DatagramType.CLOCK_ANSWER, 0, bytes(24))
+    asked = sender.seal(DatagramType.CLOCK_ANSWER, 0, bytes(24))
+    assert inbox.receive(asked, 600_000_000) is not None
+    block = inbox.receive(sealed(sender, 100), 600_000_000)
+    assert isinstance(block, Block) and block.first_seq == 107 - 3

@@ -16,7 +16,7 @@ from echowarp.device.seams import PulledSink, PushedSink, Source
 from echowarp.device.volume import PulledVolume, PushedVolume
 from echowarp.device.wav_writer import WavSink, check_writable, next_name
 from echowarp.errors import ConfigError
-from echowarp.media.format import Format
+from echowarp.media.format import MAX_PAYLOAD_BYTES, Format
 
 log = logging.getLogger(__name__)
 
@@ -34,16 +34,19 @@ def open_source(settings: Settings) -> Source | None:
     if source == "none":
         return None
     made = _make_source(settings, source)
-    wanted = int(made.format.rate * settings.block_ms / 1000)
-    if made.format.block_frames < wanted:
-        log.info(
-            "blocks are %d frames (%.1f ms): %.1f ms of %s would not fit a packet",
-            made.format.block_frames,
-            made.format.block_ns / 1e6,
-            settings.block_ms,
-            made.format,
-        )
+    _say_block(made.format, settings.block_ms)
     return made
+
+
+def _say_block(fmt: Format, asked_ms: float) -> None:
+    """Says where the blocks are not as long as was asked for."""
+    wanted = int(fmt.rate * asked_ms / 1000)
+    if wanted == fmt.block_frames:
+        return
+    why = "those are whole periods of the device"
+    if wanted * fmt.frame_bytes > MAX_PAYLOAD_BYTES:
+        why = f"{asked_ms:.1f} ms of {fmt} would not fit a packet"
+    log.info("blocks are %d frames (%.1f ms): %s", fmt.block_frames, fmt.block_ns / 1e6, why)
 
 
 def _make_source(settings: Settings, source: str) -> Source:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from echowarp.device.catalogue import DeviceInfo
+from echowarp.device.periods import period_frames, whole_periods
 from echowarp.device.portaudio import PA_DEVICE_UNAVAILABLE, PA_INT16, quiet_stderr
 from echowarp.errors import DeviceError
 from echowarp.media.format import MAX_CHANNELS, MAX_RATE, MIN_RATE, Format
@@ -34,13 +35,16 @@ def open_input(
     """Opens, without starting it, a capture stream; returns it and its format.
 
     rate, channels: what the user insists on, None where any will do: then 48,000 Hz
-    stereo, fewer channels, the device's default rate are tried in this order. Raises
+    stereo, fewer channels, the device's default rate are tried in this order. Blocks are
+    whole periods of the device where those are near block_ms and matter. Raises
     DeviceError that names what the device would take.
     """
+    period = period_frames(pa, info)
     rates = [rate] if rate is not None else [DEFAULT_RATE, info.default_rate]
     counts = [channels] if channels is not None else [DEFAULT_CHANNELS, 1]
     refusal: Exception | None = None
-    for candidate in _formats(rates, counts, block_ms):
+    for asked in _formats(rates, counts, block_ms):
+        candidate = asked if period is None else whole_periods(asked, period)
         stream, refusal = _attempt(pa, info, candidate, callback, is_input=True)
         if refusal is None:
             return stream, candidate

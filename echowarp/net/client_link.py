@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from echowarp.errors import ConnectError
-from echowarp.net.sockets import grow_buffers
+from echowarp.net.sockets import grow_buffers, resolve, zone_advice
 from echowarp.net.waker import Waker
 
 NS_PER_S = 1_000_000_000
@@ -28,18 +28,18 @@ def connect(host: str, port: int) -> socket.socket:
     Raises ConnectError with what went wrong.
     """
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = resolve(host, port)
     except (socket.gaierror, UnicodeError) as error:
-        raise ConnectError(f"the name {host} cannot be resolved: check it, and the network") from (
-            error
-        )
+        why = zone_advice(host) or f"the name {host} cannot be resolved: check it, and the network"
+        raise ConnectError(why) from error
     problem: OSError | None = None
-    for family, _, _, _, address in found:
+    for family, address in found:
         try:
             return _connected(family, address)
         except OSError as error:
             problem = error
-    raise ConnectError(f"no connection to {host} port {port}: {_reason(problem)}") from problem
+    why = zone_advice(host) or _reason(problem)
+    raise ConnectError(f"no connection to {host} port {port}: {why}") from problem
 
 
 def _connected(family: int, address: tuple[Any, ...]) -> socket.socket:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import ipaddress
 import socket
 import sys
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 from echowarp.errors import ConfigError
 
@@ -49,9 +51,8 @@ def open_server_sockets(bind: str | None, port: int) -> ServerSockets:
             opened.append(tcp[-1])
         port = tcp[0].getsockname()[1]
         for listening in tcp:
-            host = listening.getsockname()[0]
-            for local in _udp_hosts(listening.family, host):
-                udp.append(_open((listening.family, (local, port)), socket.SOCK_DGRAM))
+            for local in _udp_addresses(listening):
+                udp.append(_open((listening.family, local), socket.SOCK_DGRAM))
                 opened.append(udp[-1])
     except (OSError, UnicodeError) as error:
         for each in opened:
@@ -60,7 +61,8 @@ def open_server_sockets(bind: str | None, port: int) -> ServerSockets:
     return ServerSockets(tcp=tuple(tcp), udp=tuple(udp), port=port)
 
 
-_Place = tuple[socket.AddressFamily, tuple[str, int]]
+_Address: TypeAlias = tuple[Any, ...]
+_Place: TypeAlias = tuple[int, _Address]
 
 
 def _places(bind: str | None, port: int) -> list[_Place]:
@@ -69,9 +71,46 @@ def _places(bind: str | None, port: int) -> list[_Place]:
         if port and _has_ipv6():
             places.append((socket.AF_INET6, ("::", port)))
         return places
-    found = socket.getaddrinfo(bind, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    family, _, _, _, address = found[0]
-    return [(family, address)]  # type: ignore[list-item]
+    found = resolve(bind, port, socket.AI_PASSIVE)
+    return [found[0]]
+
+
+def resolve(host: str, port: int, flags: int = 0) -> list[tuple[int, tuple[Any, ...]]]:
+    """The families and addresses of a name, or of a numeric address. An IPv6 address may
+    stand in brackets, and a link-local one has its zone, as in fe80::1%eth0.
+
+    Raises socket.gaierror or UnicodeError.
+    """
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
+    return [(family, address) for family, _, _, _, address in found]
+
+
+def zone_advice(host: str) -> str | None:
+    """What to say of a link-local address without a zone, or with that of no interface
+    of this machine; None for any other host."""
+    address, _, zone = host.strip("[]").partition("%")
+    try:
+        if not ipaddress.IPv6Address(address).is_link_local:
+            return None
+    except ValueError:
+        return None
+    names = ", ".join(name for _, name in socket.if_nameindex() if not name.startswith("lo"))
+    known = f"; there are: {names}" if names else ""
+    if not zone:
+        return f"{address} is a link-local address: add its interface, as in {address}%NAME{known}"
+    return f"{address} has no interface {zone} here{known}" if not _is_interface(zone) else None
+
+
+def _is_interface(zone: str) -> bool:
+    if zone.isdecimal():
+        return True
+    try:
+        socket.if_nametoindex(zone)
+    except OSError:
+        return False
+    return True
 
 
 def _has_ipv6() -> bool:
@@ -85,14 +124,16 @@ def _has_ipv6() -> bool:
     return True
 
 
-def _udp_hosts(family: int, host: str) -> list[str]:
+def _udp_addresses(listening: socket.socket) -> list[_Address]:
     """Where UDP is bound: one socket where the kernel tells the local address of a
     datagram or there is only one, else one for each local address."""
+    family, address = listening.family, listening.getsockname()
+    host, port = address[:2]
     if HAS_PACKET_INFO or host not in ("0.0.0.0", "::"):
-        return [host]
-    found = socket.getaddrinfo(socket.gethostname(), None, family, socket.SOCK_DGRAM)
-    loopback = "127.0.0.1" if family == socket.AF_INET else "::1"
-    return sorted({str(entry[4][0]) for entry in found} | {loopback})
+        return [address]
+    found = socket.getaddrinfo(socket.gethostname(), port, family, socket.SOCK_DGRAM)
+    loopback = ("127.0.0.1" if family == socket.AF_INET else "::1", port)
+    return sorted({entry[4] for entry in found} | {loopback}, key=str)
 
 
 def _open(place: _Place, kind: socket.SocketKind) -> socket.socket:
@@ -137,6 +178,9 @@ def _ask_packet_info(udp: socket.socket) -> None:
 
 
 def _bind_problem(error: OSError | UnicodeError, bind: str | None, port: int) -> str:
+    advice = None if bind is None else zone_advice(bind)
+    if advice is not None:
+        return f"--bind {advice}"
     if isinstance(error, (socket.gaierror, UnicodeError)):
         return f"--bind {bind}: this name has no address here"
     if error.errno == errno.EADDRINUSE:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from tests.app.test_refusals import complaint
@@ -43,3 +48,34 @@ def test_ipv6_is_heard_to_the_last_frame(stage: Stage) -> None:
     assert (client.ends(), server.ends()) == (0, 0)
     assert len(client.out.read_bytes()) == 4 * 24_000
     assert client.stream["suite"] == "integrity"
+
+
+UNSHARE = ("unshare", "--map-root-user", "--net")
+
+
+def can_unshare() -> bool:
+    """Whether this user may make a network of their own."""
+    if shutil.which("unshare") is None or shutil.which("ip") is None:
+        return False
+    return subprocess.run([*UNSHARE, "true"], capture_output=True).returncode == 0
+
+
+@pytest.mark.skipif(not can_unshare(), reason="no network of our own to be had")
+def test_link_local_addresses(tmp_path: Path) -> None:
+    """With their zone, on both sides, on the command line and in a file."""
+    command = [*UNSHARE, sys.executable, "-m", "tests.app.link_local", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.stdout == "ok\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("fe80::1", "fe80::1 is a link-local address: add its interface, as in fe80::1%NAME"),
+        ("fe80::1%nosuch", "fe80::1 has no interface nosuch here"),
+    ],
+)
+def test_a_zone_that_is_missing_or_wrong(stage: Stage, address: str, said: str) -> None:
+    assert said in complaint(stage.client("-r", "1", address=address), 4)
+    server = stage.server(bind=address, ready=False)
+    assert f"--bind {said}" in complaint(server, 2)

@@ -139,7 +139,7 @@ class Client:
             raise RefusedError(detail)
         failures = self._reconnector.failures
         times = "1 attempt" if failures == 1 else f"{failures} attempts"
-        raise ConnectError(f"{detail} (gave up after {times}; --reconnect 0 never gives up)")
+        raise ConnectError(f"{detail}; gave up after {times}; --reconnect 0 never gives up")
 
     def _attempt(self) -> tuple[Outcome, str]:
         """One connection from beginning to end."""

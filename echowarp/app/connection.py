@@ -17,14 +17,9 @@ from echowarp.errors import ProtocolError
 from echowarp.media.format import NS_PER_S
 from echowarp.net.client_link import TcpLink
 from echowarp.net.waker import Waker
-from echowarp.session.client_session import (
-    ClientEvent,
-    ClientSession,
-    Ended,
-    Received,
-    Started,
-)
+from echowarp.session.client_session import ClientEvent, ClientSession, Ended, Started
 from echowarp.session.clock import ClockExchange
+from echowarp.session.endpoint import Received
 from echowarp.session.streams import StreamTracker
 from echowarp.wire.feedback import Request
 from echowarp.wire.records import Anchor, End, EndReason, Stream, UdpOk
@@ -198,9 +193,6 @@ class Connection:
                 self._datagrams.announce(record.stream, tracker)
             self._settled_end, self._open_end = False, None
         elif isinstance(record, UdpOk) and self._datagrams is not None:
-            # The sink is open by now: a ping before that would measure its opening.
-            if not self._datagrams.heard:
-                self.session.ping(now_ns)
             self._datagrams.udp_ok(now_ns)
         elif isinstance(record, Anchor) and record.stream in self._streams:
             time_frames = unwrap(record.time, self._streams[record.stream].newest.time)

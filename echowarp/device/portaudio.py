@@ -50,14 +50,16 @@ def load() -> ModuleType:
 
 
 def install_advice(platform: str) -> str:
-    """What to type on this system (`sys.platform`) to get PyAudio."""
+    """What to type on this system (`sys.platform`) to get PyAudio for this Python."""
+    python = f'"{sys.executable}"' if " " in sys.executable else sys.executable
+    pip = f"{python} -m pip install PyAudio"
     if platform == "darwin":
-        return "Install it with: brew install portaudio && pip install PyAudio"
+        return f"Install it with: brew install portaudio && {pip}"
     if platform == "win32":
-        return "Install it with: pip install PyAudio"
+        return f"Install it with: {pip}"
     return (
         "Install it with: apt install portaudio19-dev gcc python3-dev"
-        " (Fedora: dnf install portaudio-devel gcc python3-devel), then: pip install PyAudio"
+        f" (Fedora: dnf install portaudio-devel gcc python3-devel), then: {pip}"
     )
 
 

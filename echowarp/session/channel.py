@@ -24,19 +24,11 @@ class ControlChannel:
         self._out = bytearray()
         self._sent_ns = now_ns
         self._heard_ns = now_ns
-        self._ping: int | None = None
-        self.rtt_ns: int | None = None
-        """The last measured round trip of a PING, nanoseconds."""
 
     def send(self, record: Record, now_ns: int) -> None:
         """Queues a record. Raises NumbersSpent after 2^32 of them."""
         self._out += self._sealer.seal(pack_record(record))
         self._sent_ns = now_ns
-
-    def ping(self, now_ns: int) -> None:
-        """Measures the round trip now."""
-        self._ping = now_ns
-        self.send(Ping(value=now_ns), now_ns)
 
     def open(self, sealed: bytes, now_ns: int) -> Record | None:
         """Opens one whole record; None when there is nothing in it for the session.
@@ -48,12 +40,7 @@ class ControlChannel:
         if isinstance(record, Ping):
             self.send(Pong(value=record.value), now_ns)
             return None
-        if isinstance(record, Pong):
-            if record.value == self._ping:
-                self.rtt_ns = now_ns - record.value
-                self._ping = None
-            return None
-        return record
+        return None if isinstance(record, Pong) else record
 
     def timeout_ns(self) -> int:
         """When `handle_timeout` wants to be called."""
@@ -64,7 +51,7 @@ class ControlChannel:
         if now_ns >= self._heard_ns + SILENT_AFTER_NS:
             return False
         if now_ns >= self._sent_ns + PING_AFTER_NS:
-            self.ping(now_ns)
+            self.send(Ping(value=now_ns), now_ns)
         return True
 
     def to_send(self) -> bytes:

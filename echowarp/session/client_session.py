@@ -9,21 +9,19 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TypeAlias
 
-from echowarp.crypto.limits import NumbersSpent
 from echowarp.crypto.schedule import SessionKeys
 from echowarp.crypto.suite import Suite
 from echowarp.errors import ProtocolError
 from echowarp.session.channel import NS_PER_S, ControlChannel
+from echowarp.session.endpoint import Endpoint, Received, StateTable
 from echowarp.session.exchange import ClientExchange, RandomBytes
 from echowarp.wire import handshake as frames
-from echowarp.wire.buffer import StreamBuffer
 from echowarp.wire.codes import Code
 from echowarp.wire.handshake import FrameType
 from echowarp.wire.records import Close, Record, Session
 
 HANDSHAKE_NS = 10 * NS_PER_S
 """Longer than the server's own 5 s, so that its answer is heard."""
-
 
 OTHER_VERSION = "the server speaks another version of the protocol: update the older side"
 OTHER_PASSWORD = "the server does not have this password; check --password on both sides"
@@ -42,14 +40,22 @@ class State(Enum):
     CLOSED = auto()
 
 
-TRANSITIONS = {
-    State.AWAIT_GREETING: {State.AWAIT_REPLY, State.CLOSED},
-    State.AWAIT_REPLY: {State.AWAIT_ACCEPT, State.CLOSED},
-    State.AWAIT_ACCEPT: {State.AWAIT_SESSION, State.CLOSED},
-    State.AWAIT_SESSION: {State.RUNNING, State.CLOSED},
-    State.RUNNING: {State.CLOSED},
-    State.CLOSED: set[State](),
-}
+TABLE = StateTable(
+    transitions={
+        State.AWAIT_GREETING: {State.AWAIT_REPLY, State.CLOSED},
+        State.AWAIT_REPLY: {State.AWAIT_ACCEPT, State.CLOSED},
+        State.AWAIT_ACCEPT: {State.AWAIT_SESSION, State.CLOSED},
+        State.AWAIT_SESSION: {State.RUNNING, State.CLOSED},
+        State.RUNNING: {State.CLOSED},
+        State.CLOSED: set[State](),
+    },
+    expected={
+        State.AWAIT_GREETING: FrameType.GREETING,
+        State.AWAIT_REPLY: FrameType.REPLY,
+        State.AWAIT_ACCEPT: FrameType.ACCEPT,
+    },
+    running=State.RUNNING,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,13 +65,6 @@ class Started:
     keys: SessionKeys
     suite: Suite
     user: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Received:
-    """A control record for the session."""
-
-    record: Record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,67 +84,46 @@ class Ended:
 ClientEvent: TypeAlias = Started | Received | Ended
 
 
-class ClientSession:
+class ClientSession(Endpoint[State, ClientEvent]):
     """The state machine of one connection to a server. prs: encoded password, empty for none."""
 
     def __init__(self, *, prs: bytes, random_bytes: RandomBytes, now_ns: int) -> None:
-        self.state = State.AWAIT_GREETING
+        super().__init__(TABLE, State.AWAIT_GREETING, now_ns + HANDSHAKE_NS)
         self._prs = prs
         self._random_bytes = random_bytes
-        self._buffer = StreamBuffer()
-        self._out = bytearray()
-        self._events: list[ClientEvent] = []
-        self._deadline_ns = now_ns + HANDSHAKE_NS
         self._exchange: ClientExchange | None = None
-        self._channel: ControlChannel | None = None
 
-    @property
-    def rtt_ns(self) -> int | None:
-        """The round trip of the control channel, nanoseconds, once measured."""
-        return None if self._channel is None else self._channel.rtt_ns
+    def refuse(self, detail: str) -> None:
+        """The server asks for what this client cannot do: ends as INVALID."""
+        if not self.closed:
+            self._invalid(detail)
 
-    def receive(self, data: bytes, now_ns: int) -> None:
-        """Takes what TCP brought."""
-        if self.state is State.CLOSED:
-            return
-        self._buffer.feed(data)
-        try:
-            self._read_frames(now_ns)
-            self._read_records(now_ns)
-        except ProtocolError as error:
-            stranger = self.state is State.AWAIT_GREETING
-            self._invalid(NOT_OURS if stranger else str(error))
-        except NumbersSpent:
-            self._end(Code.CLOSING, "the channel's numbers are spent")
+    def close(self, now_ns: int) -> None:
+        """Says goodbye, in whatever way the state allows."""
+        self.send(Close(code=Code.FINISHED), now_ns)
+        # Spent numbers may have ended it already, on the way to the last record.
+        if not self.closed:
+            self._end(Code.FINISHED, "closed by us")
 
-    def _read_frames(self, now_ns: int) -> None:
-        handlers = {
-            State.AWAIT_GREETING: (FrameType.GREETING, self._on_greeting),
-            State.AWAIT_REPLY: (FrameType.REPLY, self._on_reply),
-            State.AWAIT_ACCEPT: (FrameType.ACCEPT, self._on_accept),
-        }
-        while self.state in handlers:
-            expected, handler = handlers[self.state]
-            frame = self._buffer.take_frame(expected)
-            if frame is None:
-                return
-            if frames.frame_type(frame) is FrameType.ERROR:
-                code = frames.parse_error(frame)
-                if code == Code.FINISHED:
-                    # It ends the program as done, so only a proved server may say it.
-                    raise ProtocolError("a goodbye from a server that has proved nothing")
-                self._end(code, f"the server answered {code}", by_peer=True)
-            else:
-                handler(frame, now_ns)
+    def _on_error(self, code: int) -> None:
+        if code == Code.FINISHED:
+            # It ends the program as done, so only a proved server may say it.
+            raise ProtocolError("a goodbye from a server that has proved nothing")
+        self._end(code, f"the server answered {code}", by_peer=True)
 
-    def _on_greeting(self, frame: bytes, now_ns: int) -> None:
+    def _on_frame(self, kind: FrameType, frame: bytes, now_ns: int) -> None:
+        if kind is FrameType.GREETING:
+            self._on_greeting(frame)
+        elif kind is FrameType.REPLY:
+            self._on_reply(frame)
+        else:
+            self._on_accept(frame, now_ns)
+
+    def _on_greeting(self, frame: bytes) -> None:
         greeting = frames.parse_greeting(frame)
         if not greeting.version_min <= frames.VERSION <= greeting.version_max:
             self._out += frames.pack_error(Code.VERSION)
-            self._end(
-                Code.VERSION,
-                OTHER_VERSION,
-            )
+            self._end(Code.VERSION, OTHER_VERSION)
             return
         self._exchange = ClientExchange(
             prs=self._prs, greeting=frame, random_bytes=self._random_bytes
@@ -153,7 +131,7 @@ class ClientSession:
         self._out += self._exchange.hello
         self._to(State.AWAIT_REPLY)
 
-    def _on_reply(self, frame: bytes, now_ns: int) -> None:
+    def _on_reply(self, frame: bytes) -> None:
         assert self._exchange is not None
         self._out += self._exchange.confirm(frame)
         self._to(State.AWAIT_ACCEPT)
@@ -161,26 +139,13 @@ class ClientSession:
     def _on_accept(self, frame: bytes, now_ns: int) -> None:
         assert self._exchange is not None
         if not self._exchange.accepted(frame):
-            self._end(
-                Code.WRONG_PASSWORD,
-                OTHER_PASSWORD,
-            )
+            self._end(Code.WRONG_PASSWORD, OTHER_PASSWORD)
             return
         keys = self._exchange.keys()
         self._channel = ControlChannel(
             seal_key=keys.control_client, open_key=keys.control_server, now_ns=now_ns
         )
         self._to(State.AWAIT_SESSION)
-        self._channel.ping(now_ns)
-
-    def _read_records(self, now_ns: int) -> None:
-        while self._channel is not None and self.state is not State.CLOSED:
-            sealed = self._buffer.take_record()
-            if sealed is None:
-                return
-            record = self._channel.open(sealed, now_ns)
-            if record is not None:
-                self._on_record(record)
 
     def _on_record(self, record: Record) -> None:
         if isinstance(record, Close):
@@ -202,83 +167,13 @@ class ClientSession:
         self._to(State.RUNNING)
         self._events.append(Started(keys=self._exchange.keys(), suite=suite, user=record.user))
 
-    def receive_eof(self, now_ns: int) -> None:
-        """TCP has ended."""
-        if self.state is not State.CLOSED:
-            self._end(None, "the connection was lost")
-
-    def send(self, record: Record, now_ns: int) -> None:
-        """Queues a record for the server. Nothing unless RUNNING."""
-        if self.state is not State.RUNNING or self._channel is None:
-            return
-        try:
-            self._channel.send(record, now_ns)
-        except NumbersSpent:
-            self._end(Code.CLOSING, "the channel's numbers are spent")
-
-    def refuse(self, detail: str) -> None:
-        """The server asks for what this client cannot do: ends as INVALID."""
-        if self.state is not State.CLOSED:
-            self._invalid(detail)
-
-    def ping(self, now_ns: int) -> None:
-        """Measures the round trip now. Nothing unless RUNNING."""
-        if self.state is State.RUNNING and self._channel is not None:
-            self._channel.ping(now_ns)
-
-    def close(self, now_ns: int) -> None:
-        """Says goodbye, in whatever way the state allows."""
-        self.send(Close(code=Code.FINISHED), now_ns)
-        # Spent numbers may have ended it already, on the way to the last record.
-        if self.state is not State.CLOSED:
-            self._end(Code.FINISHED, "closed by us")
-
-    def timeout_ns(self) -> int | None:
-        """When `handle_timeout` wants to be called."""
-        if self.state is State.CLOSED:
-            return None
-        if self._channel is None:
-            return self._deadline_ns
-        # Until SESSION the handshake is not over, whatever else the server says.
-        due_ns = self._channel.timeout_ns()
-        return due_ns if self.state is State.RUNNING else min(due_ns, self._deadline_ns)
-
-    def handle_timeout(self, now_ns: int) -> None:
-        """Does whatever is due."""
-        due_ns = self.timeout_ns()
-        if due_ns is None or now_ns < due_ns:
-            return
-        try:
-            late = self.state is not State.RUNNING and now_ns >= self._deadline_ns
-            alive = not late and self._channel is not None and self._channel.handle_timeout(now_ns)
-        except NumbersSpent:
-            self._end(Code.CLOSING, "the channel's numbers are spent")
-            return
-        if not alive:
-            self._end(Code.TIMEOUT, "the server fell silent")
-
-    def to_send(self) -> bytes:
-        """Drains the bytes for the server."""
-        if self._channel is not None:
-            self._out += self._channel.to_send()
-        out, self._out = bytes(self._out), bytearray()
-        return out
-
-    def events(self) -> list[ClientEvent]:
-        """Drains what has happened."""
-        events, self._events = self._events, []
-        return events
+    def _on_timeout(self, now_ns: int) -> None:
+        self._end(Code.TIMEOUT, "the server fell silent")
 
     def _invalid(self, detail: str) -> None:
-        if self._channel is None:
-            self._out += frames.pack_error(Code.INVALID)
-        self._end(Code.INVALID, detail)
+        super()._invalid(NOT_OURS if self.state is State.AWAIT_GREETING else detail)
 
     def _end(self, code: int | None, detail: str, *, by_peer: bool = False) -> None:
         unproved = self.state is State.AWAIT_ACCEPT
         self._to(State.CLOSED)
         self._events.append(Ended(code=code, by_peer=by_peer, unproved=unproved, detail=detail))
-
-    def _to(self, state: State) -> None:
-        assert state in TRANSITIONS[self.state], f"{self.state} -> {state}"
-        self.state = state

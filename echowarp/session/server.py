@@ -246,51 +246,45 @@ class Server:
 
     def _settle(self, now_ns: int) -> None:
         """Carries out what the connections report, hands free tickets on, collects output."""
-        for connection, held in tuple(self._connections.items()):
-            for event in held.events():
-                self._on_event(connection, held, event, now_ns)
-        for connection, held in tuple(self._connections.items()):
+        for connection in self._connections:
+            self._carry_out(connection, now_ns)
+        for connection, held in self._connections.items():
             held.try_reply(now_ns)
-            for event in held.events():
-                self._on_event(connection, held, event, now_ns)
+            self._carry_out(connection, now_ns)
         for connection, held in tuple(self._connections.items()):
-            out, closed = held.to_send(), held.state is State.CLOSED
-            if out or closed:
-                self._out.append((connection, out, closed))
-            if closed:
+            out = held.to_send()
+            if out or held.closed:
+                self._out.append((connection, out, held.closed))
+            if held.closed:
                 del self._connections[connection]
 
-    def _on_event(
-        self, connection: int, held: ServerConnection, event: ConnectionEvent, now_ns: int
-    ) -> None:
+    def _carry_out(self, connection: int, now_ns: int) -> None:
+        for event in self._connections[connection].events():
+            self._on_event(connection, event, now_ns)
+
+    def _on_event(self, connection: int, event: ConnectionEvent, now_ns: int) -> None:
+        held = self._connections[connection]
         if isinstance(event, Proved):
-            self._begin(connection, held, event.keys, now_ns)
+            self._begin(connection, event.keys, now_ns)
         elif isinstance(event, Guessed):
             self._events.append(WrongPassword(host=held.host, banned=event.banned))
         elif isinstance(event, Closed):
             self._farewell.pop(connection, None)
+            told: ServerEvent = TurnedAway(host=held.host, code=event.code, detail=event.detail)
             if self._users.pop(connection, None) is not None:
-                self._events.append(
-                    Left(connection=connection, host=held.host, detail=event.detail)
-                )
-            else:
-                self._events.append(
-                    TurnedAway(host=held.host, code=event.code, detail=event.detail)
-                )
+                told = Left(connection=connection, host=held.host, detail=event.detail)
+            self._events.append(told)
         elif isinstance(event.record, End) and connection in self._farewell:
             held.close(Code.FINISHED, "finished", now_ns)
-            for last in held.events():
-                self._on_event(connection, held, last, now_ns)
+            self._carry_out(connection, now_ns)
 
-    def _begin(
-        self, connection: int, held: ServerConnection, keys: SessionKeys, now_ns: int
-    ) -> None:
+    def _begin(self, connection: int, keys: SessionKeys, now_ns: int) -> None:
+        held = self._connections[connection]
         # Room is asked for again: others may have finished meanwhile.
         if self.sessions >= self._max_clients:
             held.close(Code.FULL, "full meanwhile", now_ns)
             return
-        user = self._free_user()
-        self._users[connection] = user
+        user = self._users[connection] = self._free_user()
         self._events.append(Joined(connection=connection, host=held.host, user=user, keys=keys))
         resume = self._random_bytes(RESUME_BYTES)
         held.send(Session(suite=self._suite, user=user, resume=resume), now_ns)

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TypeAlias
 
-from echowarp.crypto.limits import NumbersSpent
 from echowarp.crypto.schedule import SessionKeys
 from echowarp.errors import ProtocolError
 from echowarp.session.address import IpNetwork
 from echowarp.session.admission import Admission
 from echowarp.session.channel import NS_PER_S, ControlChannel
+from echowarp.session.endpoint import Endpoint, Received, StateTable
 from echowarp.session.exchange import RandomBytes, ServerExchange
 from echowarp.wire import handshake as frames
 from echowarp.wire.buffer import StreamBuffer
@@ -47,21 +47,22 @@ class State(Enum):
     """What is queued still goes out; nothing is read any more."""
 
 
-TRANSITIONS = {
-    State.GREETED: {State.QUEUED, State.CLOSED},
-    State.QUEUED: {State.REPLIED, State.CLOSED},
-    State.REPLIED: {State.REFUSING, State.RUNNING, State.CLOSED},
-    State.REFUSING: {State.CLOSED},
-    State.RUNNING: {State.CLOSED},
-    State.CLOSED: set[State](),
-}
-
-EXPECTED = {
-    State.GREETED: FrameType.HELLO,
-    State.QUEUED: FrameType.ERROR,
-    State.REPLIED: FrameType.CONFIRM,
-}
-"""The frame that is due; an ERROR may come in place of it."""
+TABLE = StateTable(
+    transitions={
+        State.GREETED: {State.QUEUED, State.CLOSED},
+        State.QUEUED: {State.REPLIED, State.CLOSED},
+        State.REPLIED: {State.REFUSING, State.RUNNING, State.CLOSED},
+        State.REFUSING: {State.CLOSED},
+        State.RUNNING: {State.CLOSED},
+        State.CLOSED: set[State](),
+    },
+    expected={
+        State.GREETED: FrameType.HELLO,
+        State.QUEUED: FrameType.ERROR,
+        State.REPLIED: FrameType.CONFIRM,
+    },
+    running=State.RUNNING,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,13 +80,6 @@ class Guessed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Received:
-    """A control record for the session."""
-
-    record: Record
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Closed:
     """The connection is over. code: why, None when the peer just left; detail: for a log."""
 
@@ -96,7 +90,7 @@ class Closed:
 ConnectionEvent: TypeAlias = Proved | Guessed | Received | Closed
 
 
-class ServerConnection:
+class ServerConnection(Endpoint[State, ConnectionEvent]):
     """The state machine of one accepted connection.
 
     host: the peer's numeric address; prs: the encoded password, empty for none.
@@ -111,17 +105,12 @@ class ServerConnection:
         random_bytes: RandomBytes,
         now_ns: int,
     ) -> None:
+        self._handshake_deadline_ns = now_ns + HANDSHAKE_NS
+        super().__init__(TABLE, State.GREETED, self._handshake_deadline_ns)
         self.host = host
-        self.state = State.GREETED
         self._guarded = bool(prs)
         self._admission = admission
-        self._buffer = StreamBuffer()
-        self._out = bytearray()
-        self._events: list[ConnectionEvent] = []
-        self._deadline_ns = now_ns + HANDSHAKE_NS
-        self._ticket_deadline_ns = self._refuse_ns = self._deadline_ns
         self._hello = b""
-        self._channel: ControlChannel | None = None
         greeting = frames.pack_greeting(
             frames.Greeting(
                 version_min=frames.VERSION,
@@ -135,45 +124,24 @@ class ServerConnection:
     @property
     def unfinished(self) -> bool:
         """Whether the handshake is still under way."""
-        return self.state not in (State.RUNNING, State.CLOSED)
+        return not self.running and not self.closed
 
     def receive(self, data: bytes, now_ns: int) -> None:
         """Takes what TCP brought.
 
         After a wrong guess nothing is read: no bytes shorten the wait for the answer.
         """
-        if self.state in (State.CLOSED, State.REFUSING):
-            return
-        self._buffer.feed(data)
-        try:
-            self._read_frames(now_ns)
-            self._read_records(now_ns)
-        except ProtocolError as error:
-            self._invalid(str(error), now_ns)
-        except NumbersSpent:
-            self.close(Code.CLOSING, "the channel's numbers are spent", now_ns)
+        if self.state is not State.REFUSING:
+            super().receive(data, now_ns)
 
-    def _read_frames(self, now_ns: int) -> None:
-        while self.state in EXPECTED:
-            frame = self._buffer.take_frame(EXPECTED[self.state])
-            if frame is None:
-                return
-            kind = frames.frame_type(frame)
-            if kind is FrameType.ERROR:
-                self._end(None, f"the client gave up with code {frames.parse_error(frame)}")
-            elif kind is FrameType.HELLO:
-                self._on_hello(frame, now_ns)
-            else:
-                self._on_confirm(frame, now_ns)
+    def receive_eof(self, now_ns: int) -> None:
+        """TCP has ended: by the peer, or by a failure of the network.
 
-    def _on_hello(self, frame: bytes, now_ns: int) -> None:
-        if frames.parse_hello(frame).version != frames.VERSION:
-            self.close(Code.VERSION, "the client speaks another version", now_ns)
-            return
-        self._hello = frame
-        self._ticket_deadline_ns = now_ns + TICKET_WAIT_NS
-        self._to(State.QUEUED)
-        self.try_reply(now_ns)
+        After a wrong guess the place stays taken until the answer would have gone
+        out: hanging up early buys no faster guessing.
+        """
+        if self.state is not State.REFUSING:
+            super().receive_eof(now_ns)
 
     def try_reply(self, now_ns: int) -> None:
         """Answers a waiting HELLO if a ticket is free now."""
@@ -185,17 +153,46 @@ class ServerConnection:
         if self._guarded and not self._admission.take_ticket(self.host):
             return
         self._to(State.REPLIED)
+        self._deadline_ns = self._handshake_deadline_ns
         try:
             self._out += self._exchange.reply(self._hello)
         except ProtocolError as error:
-            self._invalid(str(error), now_ns)
+            self._invalid(str(error))
+
+    def close(self, code: Code, detail: str, now_ns: int) -> None:
+        """Says why and closes: by CLOSE once RUNNING, by ERROR before that."""
+        if self.running:
+            self.send(Close(code=code), now_ns)
+        elif not self.closed:
+            self._out += frames.pack_error(code)
+        # Spent numbers may have ended it already, on the way to the last record.
+        if not self.closed:
+            self._end(code, detail)
+
+    def _on_error(self, code: int) -> None:
+        self._end(None, f"the client gave up with code {code}")
+
+    def _on_frame(self, kind: FrameType, frame: bytes, now_ns: int) -> None:
+        if kind is FrameType.HELLO:
+            self._on_hello(frame, now_ns)
+        else:
+            self._on_confirm(frame, now_ns)
+
+    def _on_hello(self, frame: bytes, now_ns: int) -> None:
+        if frames.parse_hello(frame).version != frames.VERSION:
+            self.close(Code.VERSION, "the client speaks another version", now_ns)
+            return
+        self._hello = frame
+        self._deadline_ns = min(self._handshake_deadline_ns, now_ns + TICKET_WAIT_NS)
+        self._to(State.QUEUED)
+        self.try_reply(now_ns)
 
     def _on_confirm(self, frame: bytes, now_ns: int) -> None:
         if not self._exchange.confirmed(frame):
             self._to(State.REFUSING)
             self._buffer = StreamBuffer()
             banned = self._admission.failed(self.host) if self._guarded else None
-            self._refuse_ns = now_ns + REFUSAL_DELAY_NS
+            self._deadline_ns = now_ns + REFUSAL_DELAY_NS
             self._events.append(Guessed(banned=banned))
             return
         self._to(State.RUNNING)
@@ -208,106 +205,28 @@ class ServerConnection:
         )
         self._events.append(Proved(keys=keys))
 
-    def _read_records(self, now_ns: int) -> None:
-        while self.state is State.RUNNING and self._channel is not None:
-            sealed = self._buffer.take_record()
-            if sealed is None:
-                return
-            record = self._channel.open(sealed, now_ns)
-            if isinstance(record, Close):
-                words = "goodbye" if record.code == Code.FINISHED else f"goodbye ({record.code})"
-                self._end(None, f"the client said {words}")
-            elif record is not None:
-                self._events.append(Received(record=record))
+    def _on_record(self, record: Record) -> None:
+        if isinstance(record, Close):
+            words = "goodbye" if record.code == Code.FINISHED else f"goodbye ({record.code})"
+            self._end(None, f"the client said {words}")
+        else:
+            self._events.append(Received(record=record))
 
-    def receive_eof(self, now_ns: int) -> None:
-        """TCP has ended: by the peer, or by a failure of the network.
-
-        After a wrong guess the place stays taken until the answer would have gone
-        out: hanging up early buys no faster guessing.
-        """
-        if self.state not in (State.CLOSED, State.REFUSING):
-            self._end(None, "the connection was lost")
-
-    def send(self, record: Record, now_ns: int) -> None:
-        """Queues a record for the client. Nothing unless RUNNING."""
-        if self.state is not State.RUNNING or self._channel is None:
-            return
-        try:
-            self._channel.send(record, now_ns)
-        except NumbersSpent:
-            self._end(Code.CLOSING, "the channel's numbers are spent")
-
-    def close(self, code: Code, detail: str, now_ns: int) -> None:
-        """Says why and closes: by CLOSE once RUNNING, by ERROR before that."""
-        if self.state is State.RUNNING:
-            self.send(Close(code=code), now_ns)
-        elif self.state is not State.CLOSED:
-            self._out += frames.pack_error(code)
-        # Spent numbers may have ended it already, on the way to the last record.
-        if self.state is not State.CLOSED:
-            self._end(code, detail)
-
-    def timeout_ns(self) -> int | None:
-        """When `handle_timeout` wants to be called."""
-        if self.state is State.CLOSED:
-            return None
-        if self.state is State.REFUSING:
-            return self._refuse_ns
-        if self._channel is not None:
-            return self._channel.timeout_ns()
-        if self.state is State.QUEUED:
-            return min(self._ticket_deadline_ns, self._deadline_ns)
-        return self._deadline_ns
-
-    def handle_timeout(self, now_ns: int) -> None:
-        """Does whatever is due."""
-        due_ns = self.timeout_ns()
-        if due_ns is None or now_ns < due_ns:
-            return
+    def _on_timeout(self, now_ns: int) -> None:
         if self.state is State.REFUSING:
             self.close(Code.WRONG_PASSWORD, "wrong password", now_ns)
-        elif self.state is State.RUNNING and self._channel is not None:
-            self._heartbeat(self._channel, now_ns)
-        elif now_ns >= self._deadline_ns:
+        elif self.running:
+            self.close(Code.TIMEOUT, "nothing was heard for 15 s", now_ns)
+        elif now_ns >= self._handshake_deadline_ns:
             self.close(Code.TIMEOUT, "the handshake took too long", now_ns)
         else:
             self.close(Code.TOO_MANY, "no ticket came free", now_ns)
-
-    def _heartbeat(self, channel: ControlChannel, now_ns: int) -> None:
-        try:
-            alive = channel.handle_timeout(now_ns)
-        except NumbersSpent:
-            self._end(Code.CLOSING, "the channel's numbers are spent")
-            return
-        if not alive:
-            self.close(Code.TIMEOUT, "nothing was heard for 15 s", now_ns)
-
-    def to_send(self) -> bytes:
-        """Drains the bytes for the peer."""
-        if self._channel is not None:
-            self._out += self._channel.to_send()
-        out, self._out = bytes(self._out), bytearray()
-        return out
-
-    def events(self) -> list[ConnectionEvent]:
-        """Drains what has happened."""
-        events, self._events = self._events, []
-        return events
-
-    def _invalid(self, detail: str, now_ns: int) -> None:
-        # A record that does not open gets no reply: it may be an attacker's probe.
-        if self.state is State.RUNNING:
-            self._end(Code.INVALID, detail)
-        else:
-            self.close(Code.INVALID, detail, now_ns)
 
     def _end(self, code: Code | None, detail: str) -> None:
         self._to(State.CLOSED)
         self._events.append(Closed(code=code, detail=detail))
 
     def _to(self, state: State) -> None:
-        assert state in TRANSITIONS[self.state], f"{self.state} -> {state}"
         if self.state is State.REPLIED and state is State.CLOSED and self._guarded:
             self._admission.give_back(self.host)
-        self.state = state
+        super()._to(state)

@@ -44,14 +44,14 @@ def outcome(folder: Path, *flags: str) -> str:
 def test_without_pyaudio_the_way_to_it_is_said(tmp_path: Path) -> None:
     said = outcome(tmp_path, "-S")  # without site-packages
     assert "need PyAudio" in said
-    assert "pip install PyAudio" in said
+    assert f"{sys.executable} -m pip install PyAudio" in said
 
 
 def test_without_portaudio_s_library_the_way_to_it_is_said(tmp_path: Path) -> None:
     (tmp_path / "pyaudio.py").write_text("raise ImportError('libportaudio.so.2: not found')")
     said = outcome(tmp_path)
     assert "libportaudio.so.2: not found" in said
-    assert "pip install PyAudio" in said
+    assert f"{sys.executable} -m pip install PyAudio" in said
 
 
 def test_the_fork_is_preferred(tmp_path: Path) -> None:
@@ -64,6 +64,14 @@ def test_the_fork_is_preferred(tmp_path: Path) -> None:
 )
 def test_advice_for_each_system(platform: str, words: str) -> None:
     assert words in install_advice(platform)
+
+
+def test_the_advice_can_be_typed_where_python_lies_in_a_path_with_a_space(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "executable", r"C:\Program Files\Python\python.exe")
+    said = r'Install it with: "C:\Program Files\Python\python.exe" -m pip install PyAudio'
+    assert install_advice("win32") == said
 
 
 def test_noise_of_libraries_is_kept_and_logged(

@@ -22,8 +22,6 @@ def in_state(state: State) -> Pair:
     if state is State.RUNNING:
         pair.server.send(SESSION, pair.now_ns)
         pair.down()
-        pair.up()
-        pair.down()
     pair.client.to_send()
     assert pair.client.state is state
     return pair

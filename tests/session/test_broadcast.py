@@ -275,6 +275,33 @@ def test_half_as_many_rows_as_blocks_until_loss_is_known() -> None:
     assert (cast.blocks_sent, cast.rows_sent) == (12, 5)
 
 
+def test_who_leaves_moves_nobody_elses_rows() -> None:
+    """A row twice as late as the others would repair half as much."""
+    cast = repairing(1, 2, 3)
+    list(cast.block(b"pcm!", frames=1, lost_frames=0))
+    with_rows = []
+    for k in range(8):
+        if k == 3:
+            cast.remove(1)
+        if k == 5:
+            cast.pause(2)
+        sent = kinds(cast.block(b"pcm!", frames=1, lost_frames=0))
+        with_rows.append((3, DatagramType.REPAIR) in sent)
+    assert with_rows == [False, True] * 4
+
+
+def test_whoever_is_paused_while_a_block_goes_out_gets_no_more_of_it() -> None:
+    cast = repairing(1, 2, 3)
+    list(cast.block(b"pcm!", frames=1, lost_frames=0))
+    served = []
+    for connection, _, datagram in cast.block(b"pcm!", frames=1, lost_frames=0):
+        served.append((connection, parse_header(datagram).kind))
+        cast.pause(2)
+        cast.pause(3)
+    assert served == [(1, DatagramType.BLOCK)]
+    assert cast.open_listeners == 1
+
+
 def test_a_row_gives_a_lost_block_back() -> None:
     cast, solver = repairing(1), RepairSolver(10, 1000)
     payloads = [bytes((k,)) * 960 for k in range(13)]
@@ -324,10 +351,11 @@ def test_a_request_is_answered_under_a_new_number_with_what_was_sent() -> None:
     for k in range(5):
         send(cast, bytes((k,)) * 4, frames=240)
     (one, two) = cast.request(1, Request(11, 0b101), S)
-    assert (one.connection, one.way) == (1, "one")
-    assert parse_header(one.datagram) == Header(DatagramType.RESEND, 0, b"\x01" * 8, 5)
-    assert parse_block(one.datagram[ENVELOPE_BYTES:]) == BlockBody(11, 1240, b"\x01" * 4)
-    assert parse_block(two.datagram[ENVELOPE_BYTES:]) == BlockBody(13, 1720, b"\x03" * 4)
+    (connection, way, datagram), (*_, second) = one, two
+    assert (connection, way) == (1, "one")
+    assert parse_header(datagram) == Header(DatagramType.RESEND, 0, b"\x01" * 8, 5)
+    assert parse_block(datagram[ENVELOPE_BYTES:]) == BlockBody(11, 1240, b"\x01" * 4)
+    assert parse_block(second[ENVELOPE_BYTES:]) == BlockBody(13, 1720, b"\x03" * 4)
     assert (cast.blocks_sent, cast.blocks_resent) == (10, 2)
 
 
@@ -364,5 +392,5 @@ def test_spent_numbers_say_so_to_whoever_asks() -> None:
     cast.open(1, "way")
     send(cast)
     cast._listeners[1].sender._next_number = MAX_NUMBERS
-    assert [o.datagram for o in cast.request(1, Request(10, 1), S)] == [b""]
-    assert [o.datagram for o in cast.clock(1, ClockAsk(5), received_ns=S, now_ns=S)] == [b""]
+    assert [d for *_, d in cast.request(1, Request(10, 1), S)] == [b""]
+    assert [d for *_, d in cast.clock(1, ClockAsk(5), received_ns=S, now_ns=S)] == [b""]

@@ -248,6 +248,61 @@ def test_what_clients_tell_is_given_out_once_and_in_order() -> None:
     assert gate.dropped == 0
 
 
+FEEDBACK = [
+    (DatagramType.REQUEST, 0, pack_request(REQUEST)),
+    (DatagramType.REPORT, 1, pack_report(REPORT)),
+    (DatagramType.CLOCK_ASK, 0, pack_clock_ask(ASK)),
+]
+
+
+@pytest.mark.parametrize(("kind", "stream", "body"), FEEDBACK)
+def test_feedback_without_end_is_cut_to_a_budget(kind: int, stream: int, body: bytes) -> None:
+    """Ten seconds at 2,000 a second: fifty at once, then 200 a second."""
+    gate, sender = gate_with_guest()
+    told = 0
+    for turn in range(20_000):
+        gate.receive(sender.seal(kind, stream, body), HOST, HOME, 7 * S + turn * S // 2_000)
+        told += len(gate.feedback())
+    assert told == 50 + 1999
+    assert gate.dropped == 20_000 - told
+
+
+def test_the_budget_is_shared_by_all_kinds_and_fills_again() -> None:
+    gate, sender = gate_with_guest()
+
+    def flood(now_ns: int) -> int:
+        for kind, stream, body in FEEDBACK * 20:
+            gate.receive(sender.seal(kind, stream, body), HOST, HOME, now_ns)
+        return len(gate.feedback())
+
+    assert [flood(now_ns) for now_ns in (S, S, S + S // 10, 9 * S)] == [50, 0, 20, 50]
+
+
+def test_a_budget_is_one_sessions_own_and_probes_are_not_in_it() -> None:
+    gate, sender = gate_with_guest()
+    gate.admit(2, HOST, keys(2))
+    other = sender_of(keys(2))
+    kind, stream, body = FEEDBACK[0]
+    for _ in range(100):
+        gate.receive(sender.seal(kind, stream, body), HOST, HOME, 0)
+        gate.receive(sender.seal(PROBE, 0, b""), HOST, HOME, 0)
+    assert gate.dropped == 50
+    gate.feedback()
+    gate.receive(other.seal(kind, stream, body), HOST, MOVED, 0)
+    assert [each.connection for each in gate.feedback()] == [2]
+    assert gate.receive(sender.seal(kind, stream, body), HOST, MOVED, S // 5) == opened(200, MOVED)
+
+
+def test_what_a_client_tells_in_the_worst_network_is_within_the_budget() -> None:
+    """Where every second block is lost, 170 requests a second leave; and reports, and asks."""
+    gate, sender = gate_with_guest()
+    for now_ms in range(10_000):
+        for (kind, stream, body), every_ms in zip(FEEDBACK, (6, 200, 100), strict=True):
+            if now_ms % every_ms == 0:
+                gate.receive(sender.seal(kind, stream, body), HOST, HOME, now_ms * S // 1000)
+    assert gate.dropped == 0
+
+
 @pytest.mark.parametrize(
     "kind", [DatagramType.REQUEST, DatagramType.REPORT, DatagramType.CLOCK_ASK]
 )

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from echowarp.crypto.suite import Suite
 from echowarp.session.address import network_of
 from echowarp.session.bans import BanList
-from echowarp.session.client_session import Ended, Received, Started
+from echowarp.session.client_session import Ended, Started
+from echowarp.session.endpoint import Received
 from echowarp.session.server import MAX_USER, Joined, Left, TurnedAway
 from echowarp.wire import handshake as frames
 from echowarp.wire.codes import Code
@@ -80,10 +81,10 @@ def test_a_client_that_vanishes_is_noticed_after_15_s_and_its_place_is_free() ->
 
 def test_idle_sessions_live_on() -> None:
     world = World()
-    connections = [world.join() for _ in range(3)]
+    for _ in range(3):
+        world.join()
     world.advance(600 * S)
     assert world.server.sessions == 3
-    assert all(world.clients[c].rtt_ns == 0 for c in connections)
 
 
 def test_udp_ok_and_anchors_reach_the_clients() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from echowarp.crypto.limits import MAX_NUMBERS
 from echowarp.crypto.record import RecordSealer
-from echowarp.session.server_connection import Received
+from echowarp.session.endpoint import Received
 from echowarp.wire.codes import Code
 from echowarp.wire.records import Session, Stream, UdpOk
 from tests.session.pair import Pair, closed_with, flip
@@ -86,7 +86,6 @@ def test_the_connection_is_lost() -> None:
 
 def test_silence_is_a_ping_after_5_s_and_the_end_after_15() -> None:
     pair, _ = running()
-    pair.client.to_send()
     pair.wait(5 * S - 1)
     assert pair.server.to_send() == b""
     pair.wait(1)

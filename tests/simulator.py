@@ -27,9 +27,10 @@ from echowarp.media.target import AUTO, Policy
 from echowarp.session.admission import Admission
 from echowarp.session.bans import BanList
 from echowarp.session.broadcast import SERVER_STREAM, Broadcast, Outgoing
-from echowarp.session.client_session import ClientSession, Ended, Received, Started
+from echowarp.session.client_session import ClientSession, Ended, Started
 from echowarp.session.clock import ClockExchange
 from echowarp.session.datagrams import DatagramSender
+from echowarp.session.endpoint import Received
 from echowarp.session.gate import DatagramGate, Feedback
 from echowarp.session.inbox import Block, ClientInbox, RepairPiece
 from echowarp.session.prober import Prober
@@ -128,6 +129,9 @@ class SimServer:
         )
         self.first_seq, self.first_time = self.broadcast.seq, self.broadcast.time
         self.begun_ns = 0
+        self.sent_ns: list[int] = []
+        """When block k was sent."""
+        self.ahead_ns = SERVER_AHEAD_NS
         self.gate: DatagramGate[int] = DatagramGate()
         self.admission = Admission(limit=3, bans=BanList())
         self.server = Server(
@@ -158,9 +162,10 @@ class SimServer:
     @property
     def now_ns(self) -> int:
         """The server's own clock."""
-        return self.clock.now_ns + SERVER_AHEAD_NS
+        return self.clock.now_ns + self.ahead_ns
 
-    def send_block(self, k: int) -> None:
+    def send_block(self, k: int, lost_frames: int = 0) -> None:
+        self.sent_ns.append(self.clock.now_ns)
         if k % (S // FMT.block_ns) == 0:
             anchor = Anchor(
                 stream=SERVER_STREAM,
@@ -170,7 +175,9 @@ class SimServer:
             )
             self.server.anchor(anchor, self.clock.now_ns)
             self.pump()
-        self.send(self.broadcast.block(payload(k), frames=FMT.block_frames, lost_frames=0))
+        self.send(
+            self.broadcast.block(payload(k), frames=FMT.block_frames, lost_frames=lost_frames)
+        )
 
     def send(self, sent: Iterable[Outgoing[int]]) -> None:
         for _, client, datagram in sent:
@@ -258,6 +265,10 @@ class SimClient:
     card_ppm: float | None = None
     latency: Policy | int = AUTO
     attempts: int = 5
+    card_stands: Callable[[int], bool] = lambda now_ns: False
+    """Whether the card takes nothing at that time."""
+    sleeps: Callable[[int], bool] = lambda now_ns: False
+    """Whether the client's machine stands still: no timer, no card, nothing arrives."""
     recording: bytearray = field(default_factory=bytearray)
     outcomes: list[Ended] = field(default_factory=list)
     gave_up: GiveUp | None = None
@@ -273,6 +284,8 @@ class SimClient:
         self.line = PullLine(FMT)
         self.delays: list[tuple[Delay, int]] = []
         """As told, and as it was, ns: once a second, on a card."""
+        self.pulls: list[tuple[int, int]] = []
+        """When the card pulled, and how many frames it had had by then."""
         self.waking_ns: int | None = None
         self.connection = 0
         self.session: ClientSession | None = None
@@ -347,7 +360,9 @@ class SimClient:
         self.server.pump()
 
     def on_timer(self, number: int) -> None:
-        if number == self.connection and self.session is not None:
+        if self.sleeps(self.clock.now_ns):
+            self.clock.at(self.clock.now_ns + 10 * MS, lambda: self.on_timer(number))
+        elif number == self.connection and self.session is not None:
             self.pump()
 
     def on_record(self, event: Received) -> None:
@@ -420,6 +435,9 @@ class SimClient:
     def report(self, inbox: ClientInbox) -> None:
         if self.session is None or inbox is not self.inbox:
             return
+        if self.sleeps(self.clock.now_ns):
+            self.clock.at(self.clock.now_ns + 10 * MS, partial(self.report, inbox))
+            return
         now_ns, reception = self.clock.now_ns, self.reception
         guard_ns = 0 if reception is None else reception.guard_ns
         target_ns = 0 if reception is None else reception.target_ns
@@ -490,6 +508,7 @@ class SimClient:
                 first_seq=first_seq,
                 first_time=first_time,
                 target_ns=target_ns,
+                fixed=isinstance(self.latency, int),
                 line=self.line,
                 now_ns=now_ns,
             )
@@ -536,9 +555,14 @@ class SimClient:
 
     def on_card(self) -> None:
         assert self.card_ppm is not None
+        period_ns = round(FMT.block_ns / (1 + self.card_ppm / 1e6))
+        self.clock.at(self.clock.now_ns + period_ns, self.on_card)
+        if self.card_stands(self.clock.now_ns) or self.sleeps(self.clock.now_ns):
+            return
         now_ns, pulled, reception = self.clock.now_ns, self.pulled, self.reception
         if pulled is not None and reception is not None:
             pulled.set_target(reception.target_ns)
+            self.pulls.append((now_ns, len(self.recording) // FMT.frame_bytes))
             self.recording += pulled.pull(FMT.block_frames, now_ns)
             self.line.pulled(FMT.block_frames, now_ns)
             reception.set_playout(pulled.next_seq, pulled.due_ns())
@@ -546,8 +570,6 @@ class SimClient:
             self.note_delay(pulled, reception)
         else:
             self.line.pulled(FMT.block_frames, now_ns)
-        period_ns = round(FMT.block_ns / (1 + self.card_ppm / 1e6))
-        self.clock.at(now_ns + period_ns, self.on_card)
 
     def note_delay(self, pulled: PulledPlayout, reception: Reception) -> None:
         now_ns = self.clock.now_ns
@@ -560,6 +582,15 @@ class SimClient:
             frames = pulled.position - unwrap(self.server.first_time, pulled.position)
             captured_ns = self.server.begun_ns - FMT.block_ns + FMT.frames_to_ns(frames)
             self.delays.append((told, leaves_ns - captured_ns))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stall:
+    """The source stands still after a block; lost: its sound goes on meanwhile, unheard."""
+
+    after: int
+    length_ns: int
+    lost: bool
 
 
 class World:
@@ -594,7 +625,7 @@ class World:
         self.clock.at(0, client.connect)
         return client
 
-    def stream(self, blocks: int, *, begin_ns: int = 100 * MS) -> None:
+    def stream(self, blocks: int, *, begin_ns: int = 100 * MS, stall: Stall | None = None) -> None:
         """Blocks in real time from `begin_ns`, then the end of the source."""
 
         self.server.begun_ns = begin_ns
@@ -603,9 +634,13 @@ class World:
             if k == blocks:
                 self.server.end()
                 return
-            self.server.send_block(k)
+            stood_ns = stall.length_ns if stall is not None and k > stall.after else 0
+            lost = stall is not None and stall.lost and k == stall.after + 1
+            self.server.send_block(k, FMT.ns_to_frames(stood_ns) if lost else 0)
             if k % 200 == 0:
                 self.server.tick_gate()
-            self.clock.at(begin_ns + (k + 1) * FMT.block_ns, lambda: send(k + 1))
+            if stall is not None and k >= stall.after:
+                stood_ns = stall.length_ns
+            self.clock.at(begin_ns + stood_ns + (k + 1) * FMT.block_ns, lambda: send(k + 1))
 
         self.clock.at(begin_ns, lambda: send(0))

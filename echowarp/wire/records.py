@@ -13,6 +13,7 @@ from enum import IntEnum
 from typing import TypeAlias
 
 from echowarp.errors import ProtocolError
+from echowarp.wire.people import PEOPLE_TYPES, PeopleRecord, pack_people, parse_people
 
 RESUME_BYTES = 16
 
@@ -112,7 +113,7 @@ class End:
     reason: EndReason
 
 
-Record: TypeAlias = Session | Ping | Pong | UdpOk | Close | Stream | Anchor | End
+Record: TypeAlias = Session | Ping | Pong | UdpOk | Close | Stream | Anchor | End | PeopleRecord
 
 _SESSION = struct.Struct(f">BH{RESUME_BYTES}s")
 _U64 = struct.Struct(">Q")
@@ -125,11 +126,15 @@ _END = struct.Struct(">BIB")
 
 def pack_record(record: Record) -> bytes:
     """The plaintext of a record."""
+    if isinstance(record, PeopleRecord):
+        return pack_people(record)
     kind, body = _pack(record)
     return bytes((kind,)) + body
 
 
-def _pack(record: Record) -> tuple[RecordType, bytes]:
+def _pack(
+    record: Session | Ping | Pong | UdpOk | Close | Stream | Anchor | End,
+) -> tuple[RecordType, bytes]:
     r = record
     if isinstance(r, Session):
         return RecordType.SESSION, _SESSION.pack(r.suite, r.user, r.resume)
@@ -156,6 +161,8 @@ def parse_record(plaintext: bytes) -> Record | None:
     """
     if not plaintext:
         raise ProtocolError("a record without a type")
+    if plaintext[0] in PEOPLE_TYPES:
+        return parse_people(plaintext)
     try:
         return _parse(plaintext[0], plaintext)
     except struct.error:

@@ -16,6 +16,7 @@ from enum import IntEnum
 from typing import ClassVar, TypeVar
 
 from echowarp.errors import ProtocolError
+from echowarp.wire.fields import RecordReader, pack_text
 from echowarp.wire.people_codes import (
     CallAct,
     CallReason,
@@ -30,48 +31,8 @@ from echowarp.wire.people_codes import (
 TOKEN_BYTES = 16
 NO_TOKEN = bytes(TOKEN_BYTES)
 """In place of a resume token: this client was not here before."""
-MAX_TEXT_BYTES = 128
 MAX_PAIR_BYTES = 1000
 """Of a message between two people; a record holds 1024."""
-
-
-class _Reader:
-    """Takes fields off a record. Raises ProtocolError when it is too short for one."""
-
-    def __init__(self, plaintext: bytes) -> None:
-        self._data = plaintext
-        self._at = 1
-
-    def take(self, size: int) -> bytes:
-        taken = self._data[self._at : self._at + size]
-        if len(taken) < size:
-            raise ProtocolError(f"a record of type {self._data[0]} with a short body")
-        self._at += size
-        return taken
-
-    def u8(self) -> int:
-        return self.take(1)[0]
-
-    def u16(self) -> int:
-        return int.from_bytes(self.take(2), "big")
-
-    def rest(self) -> bytes:
-        return self.take(len(self._data) - self._at)
-
-    def text(self) -> str:
-        size = self.u8()
-        if size > MAX_TEXT_BYTES:
-            raise ProtocolError(f"a text of {size} bytes")
-        try:
-            return self.take(size).decode()
-        except UnicodeDecodeError:
-            raise ProtocolError("a text that is not UTF-8") from None
-
-
-def _text(text: str) -> bytes:
-    encoded = text.encode()
-    assert len(encoded) <= MAX_TEXT_BYTES, "a longer text is our own bug"
-    return bytes((len(encoded),)) + encoded
 
 
 _U8U16 = struct.Struct(">BH")
@@ -108,7 +69,7 @@ class Enter(PeopleRecord):
     def body(self) -> bytes:
         """`wish u8, presence u8, resume 16, name, target`."""
         head = bytes((self.wish, self.presence)) + self.resume
-        return head + _text(self.name) + _text(self.target)
+        return head + pack_text(self.name) + pack_text(self.target)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +83,7 @@ class Welcome(PeopleRecord):
 
     def body(self) -> bytes:
         """`resumed u8, user u16, name`."""
-        return _U8U16.pack(self.resumed, self.user) + _text(self.name)
+        return _U8U16.pack(self.resumed, self.user) + pack_text(self.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +96,7 @@ class Denied(PeopleRecord):
 
     def body(self) -> bytes:
         """`reason u8, suggestion`."""
-        return bytes((self.reason,)) + _text(self.suggestion)
+        return bytes((self.reason,)) + pack_text(self.suggestion)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +112,7 @@ class User(PeopleRecord):
     def body(self) -> bytes:
         """`presence u8, user u16, name, room`."""
         head = _U8U16.pack(self.presence, self.user)
-        return head + _text(self.name) + _text(self.room)
+        return head + pack_text(self.name) + pack_text(self.room)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,7 +161,7 @@ class Call(PeopleRecord):
 
     def body(self) -> bytes:
         """`name`."""
-        return _text(self.name)
+        return pack_text(self.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,7 +189,7 @@ class CallNews(PeopleRecord):
 
     def body(self) -> bytes:
         """`state u8, reason u8, user u16, name`."""
-        return _NEWS.pack(self.state, self.reason, self.user) + _text(self.name)
+        return _NEWS.pack(self.state, self.reason, self.user) + pack_text(self.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,7 +201,7 @@ class Room(PeopleRecord):
 
     def body(self) -> bytes:
         """`name`."""
-        return _text(self.name)
+        return pack_text(self.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,7 +214,7 @@ class RoomNews(PeopleRecord):
 
     def body(self) -> bytes:
         """`state u8, name`."""
-        return bytes((self.state,)) + _text(self.name)
+        return bytes((self.state,)) + pack_text(self.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -287,7 +248,7 @@ def _presence(value: int) -> Presence:
     return Presence(value & _ALL_PRESENCE)
 
 
-def _enter(read: _Reader) -> PeopleRecord:
+def _enter(read: RecordReader) -> PeopleRecord:
     return Enter(
         wish=_or(Wish, read.u8(), Wish.PRESENCE),
         presence=_presence(read.u8()),
@@ -297,48 +258,48 @@ def _enter(read: _Reader) -> PeopleRecord:
     )
 
 
-def _welcome(read: _Reader) -> PeopleRecord:
+def _welcome(read: RecordReader) -> PeopleRecord:
     return Welcome(resumed=read.u8() != 0, user=read.u16(), name=read.text())
 
 
-def _denied(read: _Reader) -> PeopleRecord:
+def _denied(read: RecordReader) -> PeopleRecord:
     return Denied(reason=_or(Denial, read.u8(), Denial.NOT_HERE), suggestion=read.text())
 
 
-def _user(read: _Reader) -> PeopleRecord:
+def _user(read: RecordReader) -> PeopleRecord:
     presence = _presence(read.u8())
     return User(presence=presence, user=read.u16(), name=read.text(), room=read.text())
 
 
-def _left(read: _Reader) -> PeopleRecord:
+def _left(read: RecordReader) -> PeopleRecord:
     return Left(reason=_or(Leaving, read.u8(), Leaving.LEFT), user=read.u16())
 
 
-def _call_action(read: _Reader) -> PeopleRecord | None:
+def _call_action(read: RecordReader) -> PeopleRecord | None:
     act, user = _known(CallAct, read.u8()), read.u16()
     return None if act is None else CallAction(act=act, user=user)
 
 
-def _call_news(read: _Reader) -> PeopleRecord | None:
+def _call_news(read: RecordReader) -> PeopleRecord | None:
     state = _known(CallState, read.u8())
     reason = _or(CallReason, read.u8(), CallReason.NONE)
     user, name = read.u16(), read.text()
     return None if state is None else CallNews(state=state, reason=reason, user=user, name=name)
 
 
-def _room_news(read: _Reader) -> PeopleRecord | None:
+def _room_news(read: RecordReader) -> PeopleRecord | None:
     state, name = _known(RoomState, read.u8()), read.text()
     return None if state is None else RoomNews(state=state, name=name)
 
 
-def _pair(read: _Reader) -> PeopleRecord:
+def _pair(read: RecordReader) -> PeopleRecord:
     user, data = read.u16(), read.rest()
     if not 1 <= len(data) <= MAX_PAIR_BYTES:
         raise ProtocolError(f"a message of {len(data)} bytes between two people")
     return Pair(user=user, data=data)
 
 
-_PARSERS: dict[int, Callable[[_Reader], PeopleRecord | None]] = {
+_PARSERS: dict[int, Callable[[RecordReader], PeopleRecord | None]] = {
     Enter.TYPE: _enter,
     Welcome.TYPE: _welcome,
     Denied.TYPE: _denied,
@@ -366,4 +327,4 @@ def parse_people(plaintext: bytes) -> PeopleRecord | None:
 
     Raises ProtocolError when the body is too short or a text in it is none.
     """
-    return _PARSERS[plaintext[0]](_Reader(plaintext))
+    return _PARSERS[plaintext[0]](RecordReader(plaintext))

@@ -252,7 +252,7 @@ def _playback() -> Prepare:
         ),
         monotonic_ns=lambda: now_ns,
     )
-    playback.begin(STEREO, continued=False)
+    playback.begin(STEREO, continued=False, stream=0)
 
     def play(n: int) -> None:
         nonlocal now_ns

@@ -159,7 +159,7 @@ def _run_test(invocation: Invocation) -> None:
         log.warning(notice)
     is_real = invocation.command is Command.SELF_TEST
     run = run_self_test if is_real else run_simulation
-    run(invocation.settings, invocation.impairment, terminal.print)
+    run(invocation.settings, invocation.impairment, terminal.print, terminal.show)
 
 
 def _open_terminal(settings: Settings) -> Terminal:

@@ -191,6 +191,6 @@ class Client:
             channels=tracker.format.channels,
             block_frames=tracker.format.block_frames,
         )
-        self._playback.begin(fmt, continued=continued)
+        self._playback.begin(fmt, continued=continued, stream=tracker)
         log.info("stream: %s%s", fmt, ", going on" if continued else "")
         return tracker

@@ -88,11 +88,6 @@ class DatagramLink:
 
     # The control thread's part.
 
-    @property
-    def heard(self) -> bool:
-        """Whether the server has said that our datagrams arrive."""
-        return self._prober.heard
-
     def unheard_for_long(self, now_ns: int) -> bool:
         """Whether a firewall seems to be in the way."""
         return not self._prober.heard and now_ns - self._begun_ns > PATIENCE_NS

@@ -189,7 +189,9 @@ class Engine:
             self._broadcast.remove(command.connection)
         elif isinstance(command, SourceEnded):
             self._end(EndReason.SOURCE_ENDED, command.error)
-        self.report = self._make_report()
+        if not isinstance(command, Feedback):
+            # Feedback comes by the thousand; the next block tells what it has changed.
+            self.report = self._make_report()
 
     def _on_capture(self, capture: Capture) -> None:
         if self._over:

@@ -19,31 +19,28 @@ class ImpairedPath:
 
     def __init__(self, impairment: Impairment, direction: str) -> None:
         loss, burst = impairment.loss_percent / 100, impairment.burst_packets
-        self._random = random.Random(f"{impairment.seed} {direction}")
+        self._draw = random.Random(f"{impairment.seed} {direction}").random
         self._run_begins = loss / (burst * (1 - loss) + loss)
         self._duplicate = impairment.duplicate_percent / 100
         self._burst = burst
         self._lost_left = 0
         self._delay_ns = round(impairment.delay_ms * NS_PER_MS)
         self._jitter_ns = round(impairment.jitter_ms * NS_PER_MS)
+        self._even = (self._delay_ns,)
 
     def delays_ns(self) -> tuple[int, ...]:
         """How long each copy of the next packet is under way; empty when it is lost."""
-        if self._lost():
-            return ()
-        copies = 2 if self._duplicate and self._random.random() < self._duplicate else 1
-        return tuple(self._one_delay_ns() for _ in range(copies))
-
-    def _lost(self) -> bool:
         if self._lost_left:
             self._lost_left -= 1
-            return True
-        if self._run_begins and self._random.random() < self._run_begins:
+            return ()
+        if self._run_begins and self._draw() < self._run_begins:
             self._lost_left = self._burst - 1
-            return True
-        return False
+            return ()
+        if self._duplicate and self._draw() < self._duplicate:
+            return self._one_copy() + self._one_copy()
+        return self._one_copy()
 
-    def _one_delay_ns(self) -> int:
+    def _one_copy(self) -> tuple[int, ...]:
         if not self._jitter_ns:
-            return self._delay_ns
-        return self._delay_ns + int(self._random.random() * self._jitter_ns)
+            return self._even
+        return (self._delay_ns + int(self._draw() * self._jitter_ns),)

@@ -1,15 +1,14 @@
 """The client's end of the way of the sound: blocks in, a sink fed.
 
-Two kinds, as sinks have a clock (`pulled_playback`) or not (`pushed_playback`).
-Either owns one queue, and behind it everything about playing: the session's
-threads only post to it.
+Two kinds, as sinks have a clock (`pulled_playback`) or not (`pushed_playback`). What
+they share is in `stream_playback`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 from echowarp.app.reception import CaptureTime, Delay, ServerClock
 from echowarp.media.arrivals import Counters
@@ -19,47 +18,11 @@ from echowarp.media.target import Reason
 from echowarp.session.inbox import Block, RepairPiece
 from echowarp.wire.feedback import Request
 
-METER_EVERY_BLOCKS = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Begin:
-    """A stream begins. continued: it is the one that was lost, going on."""
-
-    format: Format
-    continued: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Arrived:
-    """A block, and when it came."""
-
-    block: Block
-    at_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class EndOfStream:
-    """The stream ends before block `seq`, unwrapped."""
-
-    seq: int
-
-
-@dataclass(frozen=True, slots=True)
-class RowArrived:
-    """A repair row, and when it came."""
-
-    piece: RepairPiece
-    at_ns: int
-
-
-Message: TypeAlias = Begin | Arrived | RowArrived | ServerClock | CaptureTime | EndOfStream | None
-"""None ends a playback's own thread."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """What others may know of the playback; replaced whole. Counters span all streams.
+    """What others may know of the playback; replaced whole, every few blocks. Counters
+    span all streams.
 
     delay: None where the sink has no clock, or nothing is known yet; guard_ns,
     target_ns, needed_ns, reason: see Reception.
@@ -97,8 +60,8 @@ class Playback(Protocol):
 
     snapshot: Snapshot
 
-    def begin(self, fmt: Format, *, continued: bool) -> None:
-        """A stream begins. Opens what has to be opened first; raises what that raises."""
+    def begin(self, fmt: Format, *, continued: bool, stream: object) -> None:
+        """A stream begins, as Begin says. Opens what is needed first; raises what that raises."""
 
     def arrived(self, block: Block, at_ns: int) -> None:
         """A block came."""
@@ -117,15 +80,3 @@ class Playback(Protocol):
 
     def close(self, hurried: Callable[[], bool]) -> None:
         """Completes the output; `hurried`: whether a slow sink is not waited for."""
-
-
-def total(finished: Counters, running: Counters | None) -> Counters:
-    """The counters of the streams that are over and of the one that runs, added up."""
-    if running is None:
-        return finished
-    return Counters(
-        **{
-            name: getattr(finished, name) + getattr(running, name)
-            for name in Counters.__dataclass_fields__
-        }
-    )

@@ -6,29 +6,18 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 
-from echowarp.app.playback import (
-    METER_EVERY_BLOCKS,
-    Arrived,
-    Begin,
-    EndOfStream,
-    Listener,
-    Message,
-    RowArrived,
-    Snapshot,
-    total,
-)
-from echowarp.app.reception import CaptureTime, Reception, ServerClock, Usable
+from echowarp.app.playback import Listener
+from echowarp.app.reception import Reception, Usable
+from echowarp.app.stream_playback import PUBLISH_EVERY_BLOCKS, Begin, StreamPlayback
 from echowarp.device.seams import PushedSink
 from echowarp.errors import StorageError
-from echowarp.media.arrivals import Counters
 from echowarp.media.fades import gap
 from echowarp.media.format import NS_PER_S, Format
 from echowarp.media.pcm import level_db
 from echowarp.media.pushed_playout import PushedPlayout
 from echowarp.media.target import Policy
-from echowarp.session.inbox import Block, RepairPiece
+from echowarp.session.inbox import Block
 
 MIN_PATIENCE_NS = 80_000_000
 """Nobody hears a file late, and a lost packet wants time to be sent again."""
@@ -38,12 +27,11 @@ LOOK_UP_S = 0.1
 HURRY_S = 0.5
 
 
-class PushedPlayback:
+class PushedPlayback(StreamPlayback[PushedPlayout]):
     """Feeds files and pipes from a thread of its own.
 
-    open_sink(format, n): makes the sink of the n-th format, from 1; latency: a policy
-    or a fixed target in ns, how long a missing block is waited for; limit_s: of media
-    to write, None for all.
+    open_sink(format, n): makes the sink of the n-th format, from 1; the rest as for
+    StreamPlayback: the target is how long a missing block is waited for.
     """
 
     def __init__(
@@ -54,20 +42,10 @@ class PushedPlayback:
         limit_s: float | None,
         listener: Listener,
     ) -> None:
-        self.snapshot = Snapshot(counters=Counters())
+        super().__init__(latency=latency, limit_s=limit_s, listener=listener)
         self._open_sink = open_sink
-        self._latency = latency
-        self._limit_s = limit_s
-        self._listener = listener
-        self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
-        self._settled = Counters()
         self._sink: PushedSink | None = None
         self._sinks = 0
-        self._format: Format | None = None
-        self._playout: PushedPlayout | None = None
-        self._reception: Reception | None = None
-        self._settled_repaired = self._settled_resent = 0
-        self._clock: ServerClock | None = None
         self._heard_ns: int | None = None
         self._written_frames = 0
         self._left_frames: int | None = None
@@ -79,7 +57,7 @@ class PushedPlayback:
         self._block_ns = 0
         self._last_frame = b""
 
-    def begin(self, fmt: Format, *, continued: bool) -> None:
+    def begin(self, fmt: Format, *, continued: bool, stream: object) -> None:
         """A stream begins."""
         with self._opening:
             if self._closed:
@@ -87,7 +65,7 @@ class PushedPlayback:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._guarded, name="playback", daemon=True)
                 self._thread.start()
-        self._messages.put(Begin(fmt, continued))
+        self._messages.put(Begin(fmt, continued, stream))
 
     def arrived(self, block: Block, at_ns: int) -> None:
         """A block came."""
@@ -95,23 +73,7 @@ class PushedPlayback:
             reason = "the sink has stood still for a minute; the sound after that is lost"
             self._listener.failed(StorageError(reason))
             return
-        self._messages.put(Arrived(block, at_ns))
-
-    def row(self, piece: RepairPiece, at_ns: int) -> None:
-        """A repair row came."""
-        self._messages.put(RowArrived(piece, at_ns))
-
-    def clock(self, clock: ServerClock) -> None:
-        """The server's clock was measured."""
-        self._messages.put(clock)
-
-    def capture(self, capture: CaptureTime) -> None:
-        """The server told when a frame was captured."""
-        self._messages.put(capture)
-
-    def end(self, seq: int) -> None:
-        """The stream ends before that block."""
-        self._messages.put(EndOfStream(seq))
+        super().arrived(block, at_ns)
 
     def close(self, hurried: Callable[[], bool]) -> None:
         """Writes what has come, completes the file. Waits for a sink that is slow until
@@ -156,31 +118,10 @@ class PushedPlayback:
                 continue
             if message is None:
                 self._settle()
-                self._after()
+                self._publish()
                 return
             self._obey(message)
             self._after()
-
-    def _obey(self, message: Message) -> None:
-        if isinstance(message, Begin):
-            self._on_begin(message)
-        elif isinstance(message, Arrived):
-            self._on_arrived(message)
-        elif isinstance(message, RowArrived):
-            if self._reception is not None:
-                self._play(self._reception.repair(message.piece, message.at_ns), message.at_ns)
-        elif isinstance(message, ServerClock):
-            self._clock = message
-            if self._reception is not None:
-                self._reception.set_clock(message)
-        elif isinstance(message, CaptureTime):
-            if self._reception is not None:
-                self._reception.set_capture(message)
-        elif isinstance(message, EndOfStream):
-            if self._playout is not None:
-                self._playout.end(message.seq, time.monotonic_ns())
-            else:
-                self._tell_finished()
 
     def _patience_s(self) -> float | None:
         if self._playout is None or self._reception is None:
@@ -192,6 +133,7 @@ class PushedPlayback:
     def _on_timeout(self) -> None:
         if self._playout is not None:
             self._write(self._playout.handle_timeout(time.monotonic_ns()))
+            self._publish()
             self._after()
 
     def _on_begin(self, begin: Begin) -> None:
@@ -212,47 +154,51 @@ class PushedPlayback:
                 self._left_frames = round(self._limit_s * begin.format.rate)
             self._sinks += 1
             self._sink = self._open_sink(begin.format, self._sinks)
+        self._publish()
 
-    def _on_arrived(self, message: Arrived) -> None:
-        fmt, block = self._format, message.block
-        assert fmt is not None
-        if self._reception is None:
-            self._start(fmt, block, message.at_ns)
-        assert self._reception is not None
-        self._heard_ns = message.at_ns
-        self._play(self._reception.block(block, message.at_ns), message.at_ns)
+    def _on_end(self, playout: PushedPlayout, seq: int) -> None:
+        playout.end(seq, time.monotonic_ns())
+
+    def _on_end_of_nothing(self) -> None:
+        self._tell_finished()
+
+    def _on_arrived(self, block: Block, at_ns: int) -> None:
+        super()._on_arrived(block, at_ns)
+        self._heard_ns = at_ns
+        if self._blocks % PUBLISH_EVERY_BLOCKS == 0:
+            self._publish()
         self._blocks += 1
 
-    def _start(self, fmt: Format, block: Block, at_ns: int) -> None:
-        self._fill_outage(fmt, at_ns)
-        first_time = block.time - (block.seq - block.first_seq) * fmt.block_frames
-        self._reception = Reception(
+    def _make_playout(
+        self, fmt: Format, reception: Reception, *, first_seq: int, first_time: int, now_ns: int
+    ) -> PushedPlayout:
+        self._fill_outage(fmt, now_ns)
+        return PushedPlayout(
             fmt,
-            first_seq=block.first_seq,
+            first_seq=first_seq,
             first_time=first_time,
-            latency=self._latency,
-            period_ns=0,
-            now_ns=at_ns,
+            patience_ns=self._patience_ns(reception.target_ns),
+            now_ns=now_ns,
         )
-        if self._clock is not None:
-            self._reception.set_clock(self._clock)
-        self._playout = PushedPlayout(
-            fmt,
-            first_seq=block.first_seq,
-            first_time=first_time,
-            patience_ns=self._patience_ns(self._reception.target_ns),
-            now_ns=at_ns,
-        )
+
+    @property
+    def _period_ns(self) -> int:
+        return 0
+
+    @property
+    def _played_frames(self) -> int:
+        return self._written_frames
 
     def _patience_ns(self, target_ns: int) -> int:
         fixed = isinstance(self._latency, int)
         return target_ns if fixed else max(MIN_PATIENCE_NS, target_ns)
 
-    def _play(self, usable: Iterable[Usable], at_ns: int) -> None:
-        assert self._playout is not None and self._reception is not None
-        for block in usable:
-            self._playout.set_patience(self._patience_ns(self._reception.target_ns))
-            self._write(self._playout.put(block.seq, block.time, block.payload, at_ns))
+    def _play(self, usable: Iterable[Usable], at_ns: int, original: int | None) -> None:
+        playout, reception = self._playout, self._reception
+        assert playout is not None and reception is not None
+        playout.set_patience(self._patience_ns(reception.target_ns))
+        for seq, time_frames, payload in usable:
+            self._write(playout.put(seq, time_frames, payload, at_ns))
 
     def _fill_outage(self, fmt: Format, now_ns: int) -> None:
         """Between two streams a recording holds silence for the wall time missed."""
@@ -261,16 +207,9 @@ class PushedPlayback:
             self._write(gap(max(0, fmt.ns_to_frames(missed_ns)), self._last_frame, b"", fmt))
 
     def _settle(self) -> None:
-        """The running stream is over: writes what waits, adds its counters up."""
-        playout, self._playout = self._playout, None
-        if playout is not None:
-            self._write(playout.flush())
-            playout.finish()
-            self._settled = total(self._settled, playout.counters)
-        reception, self._reception = self._reception, None
-        if reception is not None:
-            self._settled_repaired += reception.repaired
-            self._settled_resent += reception.resent
+        if self._playout is not None:
+            self._write(self._playout.flush())
+        super()._settle()
 
     def _write(self, pieces: Iterable[bytes]) -> None:
         for pcm in pieces:
@@ -283,37 +222,23 @@ class PushedPlayback:
                 self._sink.write(pcm)
                 self._last_frame = pcm[-frame_bytes:]
                 self._written_frames += len(pcm) // frame_bytes
-                if self._blocks % METER_EVERY_BLOCKS == 0:
-                    self.snapshot = replace(self.snapshot, level_db=level_db(pcm))
+                if self._blocks % PUBLISH_EVERY_BLOCKS == 0:
+                    self._level_db = level_db(pcm)
         if self._left_frames == 0:
             self._listener.enough()
 
     def _after(self) -> None:
         playout, reception = self._playout, self._reception
-        self.snapshot = replace(
-            self.snapshot,
-            format=self._format,
-            counters=total(self._settled, None if playout is None else playout.counters),
-            played_frames=self._written_frames,
-        )
-        if reception is not None:
-            self.snapshot = replace(
-                self.snapshot,
-                repaired=self._settled_repaired + reception.repaired,
-                resent=self._settled_resent + reception.resent,
-                guard_ns=reception.guard_ns,
-                target_ns=reception.target_ns,
-                needed_ns=reception.needed_ns,
-                reason=reception.reason,
-            )
-            requests = reception.requests(time.monotonic_ns())
-            if requests:
-                self._listener.wanted(requests)
-        if playout is not None and playout.finished:
+        if playout is None or reception is None:
+            return
+        reception.set_playout(playout.next_seq, None)
+        self._ask(reception, time.monotonic_ns())
+        if playout.finished:
             self._tell_finished()
 
     def _tell_finished(self) -> None:
         if not self._told:
             self._told = True
+            self._publish()
             self._listener.completed()
             self._listener.played_out()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,8 +13,13 @@ from echowarp.session.inbox import Block, RepairPiece
 from echowarp.session.requests import RequestTimers
 from echowarp.wire.feedback import Request
 
+CAPTURES = 5
+"""Of the last five seconds: clocks 200 ppm apart move by 1 ms meanwhile."""
 REMEMBERED_NS = 2 * NS_PER_S
 """Further copies of a block do not come later than this after the first."""
+OVERTAKEN_NS = NS_PER_S // 5
+"""A block that a row gave may still come by itself for so long. Later than that no
+target would have waited for it: it needed the row."""
 
 
 class Usable(NamedTuple):
@@ -78,15 +84,19 @@ class Reception:
         now_ns: int,
     ) -> None:
         self.repaired = 0
-        """Blocks made from repair rows."""
+        """Blocks made from repair rows that did not come by themselves in 0.2 s, or ever."""
         self.resent = 0
         """Blocks that came in answer to a request."""
         self._format = fmt
         self._first_time = first_time
-        self._usable: dict[int, None] = {}
+        self._usable: dict[int, bool] = {}
+        """Whether the block came by itself, for each that can be played."""
+        self._solved_ns: dict[int, int] = {}
+        """When a row gave a block that may still come by itself."""
         self._remembered_blocks = REMEMBERED_NS // fmt.block_ns
         self._clock: ServerClock | None = None
         self._capture: CaptureTime | None = None
+        self._captures: deque[CaptureTime] = deque(maxlen=CAPTURES)
         self._solver = RepairSolver(first_seq, first_time)
         self._timers = RequestTimers(next_seq=first_seq, block_ns=fmt.block_ns)
         self._target = TargetDelay(latency, period_ns=period_ns, now_ns=now_ns)
@@ -112,20 +122,40 @@ class Reception:
         return self._target.reason
 
     def block(self, block: Block, at_ns: int) -> list[Usable]:
-        """A block came: gives it and what it solves."""
-        self._timers.arrived(block.seq, at_ns, resent=block.resent)
+        """A block came: gives it and what it solves.
+
+        Nothing for one that was sent again or solved before it came, for nobody sent
+        it twice. A second copy by itself is given: the playout counts duplicates.
+        """
+        seq, resent = block.seq, block.resent
+        self._timers.arrived(seq, at_ns, resent=resent)
         if not block.payload:
             self._timers.pause()
-        self.resent += block.resent
-        way = Way.RESENT if block.resent else Way.RECEIVED
-        self._note(block.seq, block.time, at_ns, way)
-        solved = self._solver.block(block.seq, block.time, block.payload)
-        return [Usable(block.seq, block.time, block.payload), *self._solved(solved, at_ns)]
+        self.resent += resent
+        if self._solved_ns:
+            self._count_repaired(at_ns)
+        by_itself = self._usable.get(seq)
+        if by_itself is not None:
+            if resent or not by_itself:
+                self._usable[seq] = by_itself or not resent
+                if not resent:
+                    self._solved_ns.pop(seq, None)
+                return []
+        else:
+            self._note(seq, block.time, at_ns, Way.RESENT if resent else Way.RECEIVED)
+        usable = [Usable(seq, block.time, block.payload)]
+        solved = self._solver.block(seq, block.time, block.payload)
+        return usable + self._solved(solved, at_ns) if solved else usable
 
     def repair(self, piece: RepairPiece, at_ns: int) -> list[Usable]:
         """A repair row came: gives what it solves."""
         solved = self._solver.repair(piece.seq, piece.width, piece.sum)
-        return self._solved(solved, at_ns)
+        return self._solved(solved, at_ns) if solved else []
+
+    def finish(self) -> None:
+        """Nothing more will come: settles the counters."""
+        self.repaired += len(self._solved_ns)
+        self._solved_ns.clear()
 
     def set_clock(self, clock: ServerClock) -> None:
         """The server's clock was measured."""
@@ -134,7 +164,13 @@ class Reception:
 
     def set_capture(self, capture: CaptureTime) -> None:
         """The server told when a frame was captured."""
-        self._capture = capture
+        # A device that calls late tells a time that is late: the earliest is the true one.
+        self._captures.append(capture)
+        self._capture = min(self._captures, key=self._begun_ns)
+
+    def _begun_ns(self, capture: CaptureTime) -> int:
+        """When the stream began, as this one has it, by the server's clock."""
+        return capture.captured_ns - self._format.frames_to_ns(capture.time - self._first_time)
 
     def delay(self, time: int, leaves_ns: int, device_ns: int) -> Delay | None:
         """The delay of frame `time`, which leaves the playout at `leaves_ns` and is heard
@@ -156,8 +192,9 @@ class Reception:
         since_ns = self._format.frames_to_ns(time - self._capture.time)
         return self._capture.captured_ns + since_ns - self._clock.offset_ns
 
-    def set_playout(self, seq: int, due_ns: int) -> None:
-        """Block `seq` is played at `due_ns`: blocks before it are not wanted any more."""
+    def set_playout(self, seq: int, due_ns: int | None) -> None:
+        """Block `seq` is played at `due_ns`, or whenever it comes: blocks before it are
+        not wanted any more."""
         self._timers.set_playout(seq, due_ns)
         self._solver.forget_before(seq)
 
@@ -170,19 +207,33 @@ class Reception:
         return self._timers.handle_timeout(now_ns)
 
     def _solved(self, solved: list[tuple[int, int, bytes]], at_ns: int) -> list[Usable]:
-        for seq, time, _ in solved:
+        usable = [Usable(*block) for block in solved if self._fits(block[2])]
+        for seq, time, _ in usable:
             self._timers.repaired(seq)
+            if seq not in self._usable:
+                self._solved_ns[seq] = at_ns
+                self._note(seq, time, at_ns, Way.REPAIRED)
+        return usable
+
+    def _fits(self, payload: bytes) -> bool:
+        """Whether it can be played: a false row may give anything."""
+        fmt = self._format
+        return len(payload) <= fmt.block_bytes and len(payload) % fmt.frame_bytes == 0
+
+    def _count_repaired(self, now_ns: int) -> None:
+        """Counts the blocks that have not come by themselves in all the time they had."""
+        while self._solved_ns:
+            seq = next(iter(self._solved_ns))
+            if now_ns - self._solved_ns[seq] < OVERTAKEN_NS:
+                return
+            del self._solved_ns[seq]
             self.repaired += 1
-            self._note(seq, time, at_ns, Way.REPAIRED)
-        return [Usable(*block) for block in solved]
 
     def _note(self, seq: int, time: int, at_ns: int, way: Way) -> None:
-        """Only the way on which a block came first counts: it was usable from then on."""
-        if seq in self._usable:
-            return
-        self._usable[seq] = None
+        """A block came first. Only that way counts: it was usable from then on."""
+        self._usable[seq] = way is Way.RECEIVED
         if len(self._usable) > 2 * self._remembered_blocks:
             kept = max(self._usable) - self._remembered_blocks
-            self._usable = {each: None for each in self._usable if each > kept}
-        media_ns = self._format.frames_to_ns(time - self._first_time)
+            self._usable = {each: own for each, own in self._usable.items() if each > kept}
+        media_ns = (time - self._first_time) * NS_PER_S // self._format.rate
         self._target.usable(at_ns - media_ns, at_ns, way)

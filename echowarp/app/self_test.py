@@ -44,11 +44,21 @@ MAX_DURATION_S = 600.0
 START_S, END_S = 15.0, 15.0
 """What starting and saying goodbye may take on a busy machine."""
 LOOK_S = 0.05
+PROGRESS_S = 0.25
+"""The live line is drawn anew so often."""
 SERVER, RECORDER, CARD = "server", "recorder", "card"
 
 
-def run_self_test(settings: Settings, impairment: Impairment, say: Callable[[str], None]) -> None:
-    """Runs the test and says what it found. Raises EchoWarpError when not all is well."""
+def run_self_test(
+    settings: Settings,
+    impairment: Impairment,
+    say: Callable[[str], None],
+    show: Callable[[str], None] = lambda line: None,
+) -> None:
+    """Runs the test and says what it found; shows meanwhile, in a live line, how far it is.
+
+    Raises EchoWarpError when not all is well.
+    """
     duration_s = settings.duration or DURATION_S
     if duration_s > MAX_DURATION_S:
         raise ConfigError(f"--duration: a self test lasts at most {MAX_DURATION_S:g} s")
@@ -59,8 +69,14 @@ def run_self_test(settings: Settings, impairment: Impairment, say: Callable[[str
     )
     say(f"self test: {duration_s:g} s of {fmt} over loopback; {impairment}")
     with tempfile.TemporaryDirectory(prefix="echowarp-") as folder:
-        run = _Run(settings, impairment, fmt, Path(folder))
-        problems = run.play(duration_s)
+        run = _Run(settings, impairment, fmt, Path(folder), show)
+        try:
+            problems = run.play(duration_s)
+        except KeyboardInterrupt:
+            show("")
+            say("stopped before its end: there is nothing to tell yet")
+            return
+        show("")
         figures = run.figures(_devices(settings))
     report(figures, settings, problems, say)
 
@@ -89,12 +105,18 @@ class _Run:
     """One run of the three processes, in a folder of their own."""
 
     def __init__(
-        self, settings: Settings, impairment: Impairment, fmt: Format, folder: Path
+        self,
+        settings: Settings,
+        impairment: Impairment,
+        fmt: Format,
+        folder: Path,
+        show: Callable[[str], None],
     ) -> None:
         self._settings = settings
         self._impairment = impairment
         self._format = fmt
         self._folder = folder
+        self._show = show
         self._sent = b""
         self._kinds: Counter[int] = Counter()
         self._programs: dict[str, subprocess.Popen[bytes]] = {}
@@ -208,14 +230,17 @@ class _Run:
             time.sleep(LOOK_S)
 
     def _await_ends(self, duration_s: float) -> Iterator[str]:
-        deadline_s = time.monotonic() + START_S + duration_s + END_S
+        began_s = time.monotonic()
         for name in (RECORDER, CARD, SERVER):
-            try:
-                status = self._programs[name].wait(max(0.1, deadline_s - time.monotonic()))
-            except subprocess.TimeoutExpired:
+            while (status := self._programs[name].poll()) is None:
+                passed_s = time.monotonic() - began_s
+                if passed_s > START_S + duration_s + END_S:
+                    break
+                self._show(f"self test: {min(passed_s, duration_s):.0f} s of {duration_s:g} s")
+                time.sleep(PROGRESS_S)
+            if status is None:
                 yield f"the {name}'s process did not end"
-                continue
-            if status:
+            elif status:
                 said = " ".join(self._said(name)[-1:])
                 yield f"the {name}'s process ended with status {status}: {said}"
 

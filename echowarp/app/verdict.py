@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from echowarp.config.settings import Settings
 from echowarp.errors import EchoWarpError
+from echowarp.media.target import CEILING_NS
 
 MOST_MISSING = 0.005
 """More is a gap a second: nobody calls that well."""
@@ -18,6 +20,8 @@ FEW_BLOCKS = 4
 is known of the network, may cost some blocks."""
 LATE_MS = 10.0
 """A machine that wakes this late now and then needs a longer target."""
+MOST_FOLLOWED_MS = CEILING_NS / 1e6
+"""No policy goes further; more delay needs a number."""
 QUIET_MS = 20.0
 """A target that is not above this is nothing but a sink's own needs."""
 LABEL_COLUMNS = 11
@@ -85,7 +89,7 @@ def _many_missing(figures: Figures) -> bool:
 def table(figures: Figures) -> Iterator[str]:
     """The lines of the table."""
     yield _row("delay", _delay(figures))
-    yield _row("target", figures.reason or "unknown")
+    yield _row("last target", figures.reason or "unknown")
     kept = _share(figures.concealed, figures.blocks)
     yield _row("sound card", f"simulated: {figures.blocks} blocks, {kept} missing")
     if figures.recorded is not None and figures.damaged is not None:
@@ -108,11 +112,17 @@ def table(figures: Figures) -> Iterator[str]:
 def advice(figures: Figures, settings: Settings) -> tuple[str, str]:
     """The --latency to give on such a network and machine, and why."""
     missing = f"{figures.missing:.2%} of the blocks were missing".replace("%", " %")
+    given_ms, target_ms = settings.latency_ms, figures.target_ms or 0.0
     if figures.wake_p99_ms is not None and figures.wake_p99_ms > LATE_MS:
         late = f"{figures.wake_p99_ms:.0f} ms"
         return "robust", f"this machine wakes up to {late} late: close what keeps it busy"
-    if _many_missing(figures) and settings.latency_ms is not None:
-        return "auto", f"{missing} with {settings.latency} ms"
+    if _many_missing(figures) and given_ms is not None:
+        if given_ms < MOST_FOLLOWED_MS:
+            return "auto", f"{missing} with {settings.latency} ms"
+        return settings.latency, f"{missing} with it, and more delay will hardly help"
+    if _many_missing(figures) and (settings.latency == "robust" or target_ms >= MOST_FOLLOWED_MS):
+        more_ms = 20 * math.ceil(target_ms / 10)
+        return str(more_ms), f"{missing} with {settings.latency}, at {target_ms:.0f} ms"
     if _many_missing(figures):
         return "robust", f"{missing} with {settings.latency}"
     cured = figures.repaired + figures.resent
@@ -141,7 +151,7 @@ def _delay(figures: Figures) -> str:
     if figures.delay_ms is None:
         return "unknown"
     parts = " + ".join(f"{ms:.1f} {name}" for name, ms in figures.delay_parts_ms.items())
-    return f"{figures.delay_ms:.1f} ms: {parts}"
+    return f"{figures.delay_ms:.1f} ms, median: {parts}"
 
 
 def _share(count: int, of: int) -> str:

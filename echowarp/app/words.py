@@ -39,12 +39,13 @@ def target_words(reason: Reason, *, loss: float, rounds: int) -> str:
     late = f"packets come up to {reason.worst_ns / 1e6:.0f} ms late"
     count = NUMBERS[rounds] if rounds < len(NUMBERS) else str(rounds)
     resends = f"{count} resend fits" if rounds == 1 else f"{count} resends fit"
+    lost = f"{loss:.0%} loss".replace("%", " %")
     return {
         Cause.START: "getting to know the network",
         Cause.FLOOR: "a quiet network",
         Cause.JITTER: late,
-        Cause.RESENDS: f"{loss:.0%} loss, {resends}",
-        Cause.REPAIR: f"{loss:.0%} loss, repaired",
+        Cause.RESENDS: f"{lost}, {resends}",
+        Cause.REPAIR: f"{lost}, repaired",
         Cause.CEILING: f"{late}, and no more delay than this is sensible",
         Cause.FIXED: "as --latency asks",
     }[reason.cause]

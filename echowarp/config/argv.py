@@ -92,6 +92,8 @@ def parse_command_line(
     command = next((_COMMANDS[option] for option in _COMMANDS if option in given), Command.RUN)
     if command in (Command.HELP, Command.VERSION):
         return Invocation(command=command)
+    if options.SELF_TEST in given and options.SIMULATE in given:
+        raise ConfigError("--self_test and --simulate are two tests: give one of them")
     if command in TESTS:
         return _test(given, command)
     if options.IMPAIR in given:

@@ -59,11 +59,12 @@ class DriftLoop:
             self._highest_ns = error_ns
 
     def forgive(self) -> None:
-        """The last error was no drift and has been dealt with: what it added is taken back."""
+        """What was seen so far was no drift and has been dealt with: what the last error
+        added is taken back."""
         self._integral_ppm = self._calm_ppm
         self.correction_ppm = self._calm_ppm
         self.error_ns = 0
-        self._before_ns = self._last_highest_ns = None
+        self._before_ns = self._last_highest_ns = self._highest_ns = None
 
     def timeout_ns(self) -> int:
         """When the next tick is due."""

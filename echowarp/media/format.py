@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 NS_PER_S = 1_000_000_000
 SAMPLE_BYTES = 2
@@ -26,12 +26,22 @@ class Format:
     rate: int
     channels: int
     block_frames: int
+    frame_bytes: int = field(init=False, repr=False, compare=False)
+    """Bytes of one frame (one sample for each channel)."""
+    block_bytes: int = field(init=False, repr=False, compare=False)
+    """Bytes of one full block."""
+    block_ns: int = field(init=False, repr=False, compare=False)
+    """How long one full block lasts, in nanoseconds."""
 
     def __post_init__(self) -> None:
         if not MIN_RATE <= self.rate <= MAX_RATE:
             raise ValueError(f"sample rate {self.rate} is outside {MIN_RATE}..{MAX_RATE}")
         if not MIN_CHANNELS <= self.channels <= MAX_CHANNELS:
             raise ValueError(f"{self.channels} channels is outside {MIN_CHANNELS}..{MAX_CHANNELS}")
+        # Computed once, for they are looked at several times for each block.
+        object.__setattr__(self, "frame_bytes", SAMPLE_BYTES * self.channels)
+        object.__setattr__(self, "block_bytes", self.block_frames * self.frame_bytes)
+        object.__setattr__(self, "block_ns", self.frames_to_ns(self.block_frames))
         if not 1 <= self.block_frames <= MAX_PAYLOAD_BYTES // self.frame_bytes:
             raise ValueError(f"a block of {self.block_frames} frames does not fit a datagram")
 
@@ -46,21 +56,6 @@ class Format:
         wanted = int(rate * block_ms / 1000)
         fits = MAX_PAYLOAD_BYTES // (SAMPLE_BYTES * channels)
         return cls(rate=rate, channels=channels, block_frames=max(1, min(wanted, fits)))
-
-    @property
-    def frame_bytes(self) -> int:
-        """Bytes of one frame (one sample for each channel)."""
-        return SAMPLE_BYTES * self.channels
-
-    @property
-    def block_bytes(self) -> int:
-        """Bytes of one full block."""
-        return self.block_frames * self.frame_bytes
-
-    @property
-    def block_ns(self) -> int:
-        """How long one full block lasts, in nanoseconds."""
-        return self.frames_to_ns(self.block_frames)
 
     def frames_to_ns(self, frames: int) -> int:
         """How long `frames` frames last, in nanoseconds, rounded down."""

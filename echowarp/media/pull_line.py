@@ -8,6 +8,10 @@ SMOOTHING = 64
 """Calls that the line leans on: even behind a sound server that calls in bursts, yet
 a card 1000 ppm off is followed within microseconds."""
 EARLY_WINDOW_NS = 15 * NS_PER_S
+LATE_NS = NS_PER_S // 100
+STOOD_NS = NS_PER_S // 5
+"""A card whose calls have all been later than LATE_NS for so long stood still before:
+the bursts of a sound server are shorter, and some calls of each are early."""
 
 
 class PullLine:
@@ -21,6 +25,8 @@ class PullLine:
         self._calls = 0
         self._early_ns = [0.0, 0.0]
         self._window_ends_ns = 0
+        self._late_since_ns: int | None = None
+        self._late_origin_ns = 0.0
 
     def called(self, now_ns: int) -> None:
         """The card asks for frames at `now_ns`; the first call begins the line."""
@@ -33,9 +39,10 @@ class PullLine:
         self.frames += frames
         if self._origin_ns is None or abs(origin_ns - self._origin_ns) > NS_PER_S / 2:
             # The first call, or the card stood still: a new line.
-            self._origin_ns, self._calls = origin_ns, 0
+            self._origin_ns, self._calls, self._late_since_ns = origin_ns, 0, None
         self._calls += 1
         self._origin_ns += (origin_ns - self._origin_ns) / min(self._calls, SMOOTHING)
+        self._watch_for_delay(origin_ns, now_ns)
         if now_ns >= self._window_ends_ns:
             self._window_ends_ns = now_ns + EARLY_WINDOW_NS
             self._early_ns = [self._early_ns[1], 0.0]
@@ -50,3 +57,15 @@ class PullLine:
         """When output frame `frame`, counted from the first, leaves. Needs one call."""
         assert self._origin_ns is not None
         return round(self._origin_ns + frame * NS_PER_S / self._rate)
+
+    def _watch_for_delay(self, origin_ns: float, now_ns: int) -> None:
+        """Moves the line at once where the card goes on later than before."""
+        assert self._origin_ns is not None
+        if origin_ns - self._origin_ns <= LATE_NS:
+            self._late_since_ns = None
+        elif self._late_since_ns is None:
+            self._late_since_ns, self._late_origin_ns = now_ns, origin_ns
+        else:
+            self._late_origin_ns = min(self._late_origin_ns, origin_ns)
+            if now_ns - self._late_since_ns >= STOOD_NS:
+                self._origin_ns, self._late_since_ns = self._late_origin_ns, None

@@ -12,37 +12,21 @@ from collections import deque
 from enum import Enum, auto
 
 from echowarp.media.arrivals import MISSING_REMEMBERED_MS, Arrivals, Counters
-from echowarp.media.concealment import Concealer
 from echowarp.media.drift import DriftLoop
-from echowarp.media.fades import fade_out
 from echowarp.media.format import Format
-from echowarp.media.pcm import level_db
+from echowarp.media.playout_delay import PlayoutDelay
+from echowarp.media.playout_sound import PlayoutSound
 from echowarp.media.pull_line import PullLine
-from echowarp.media.resampler import MAX_PPM, Resampler
+from echowarp.media.resampler import Resampler
 
 NS_PER_MS = 1_000_000
-MOVE_PPM = 3000.0
-"""The speed of deliberate moves: 3 ms a second, 5 cents."""
-SETTLED_NS = NS_PER_MS // 2
-"""The target is reached when it is so near."""
 MAX_WAIT_NS = 200 * NS_PER_MS
 """Nothing came for so long beyond the target: an outage, after which sound starts anew."""
-QUIET_DB = -50.0
-QUIET_NS = 20 * NS_PER_MS
-"""Sound below QUIET_DB for so long may be left out, a block at a time."""
-SHED_NS = 5 * NS_PER_MS
 SURPLUS_NS = 20 * NS_PER_MS
-"""At the start so much more than the target may wait, before some of it is left out."""
-JUMP_NS = 10 * NS_PER_MS
-"""An error of the delay so large comes of no clock: it is taken as the delay that there
-is, and the way back to the target as a deliberate move."""
-SETTLING_S = 6
-"""So long after a start or a cut the fastest path is still being found: what looks like
-an error of the clocks is a better knowledge of the delay."""
+"""So much more than the target may wait when a stream begins, before its first sound is
+left out for it."""
 NOTED_ARRIVALS = 64
-"""Arrivals from which the delay is known where sound begins."""
-STALL_NS = 200 * NS_PER_MS
-"""So much above the target means that the card stood still, and is cut at once."""
+"""Arrivals from which the fastest path is known where sound begins."""
 
 
 class State(Enum):
@@ -66,7 +50,8 @@ class PulledPlayout:
     """The jitter buffer of one stream. One thread, the device's, owns it.
 
     first_seq, first_time: the first block to expect, unwrapped; target_ns: how long
-    after the fastest path blocks are played, at first; line: the sink's.
+    after the fastest path blocks are played, at first; fixed: that is the user's number,
+    and what comes later than that is too late; line: the sink's.
     """
 
     def __init__(
@@ -78,46 +63,44 @@ class PulledPlayout:
         target_ns: int,
         line: PullLine,
         now_ns: int,
+        fixed: bool = False,
+        resampler: Resampler | None = None,
     ) -> None:
         self.counters = Counters()
         self.state = State.FILLING
         self.played_frames = 0
         """Frames given out since the sound began, concealment included."""
-        self.drift = DriftLoop(now_ns)
         self._format = fmt
         self._line = line
-        self._target_ns = target_ns
-        self._intended_ns = target_ns
+        self._delay = PlayoutDelay(fmt, target_ns=target_ns, fixed=fixed, line=line, now_ns=now_ns)
         remembered = fmt.ns_to_frames(MISSING_REMEMBERED_MS * NS_PER_MS)
         self._arrivals = Arrivals(first_seq, max(1, remembered // fmt.block_frames), self.counters)
         self._position = first_time
-        self._ready = bytearray()
-        self._concealer = Concealer(fmt)
-        self._resampler = Resampler(fmt)
-        self._settling = SETTLING_S
-        self._last_frame = b""
+        self._sound = PlayoutSound(fmt, self._delay, resampler or Resampler(fmt))
         self._end_seq: int | None = None
         self._begun = False
         self._noted: deque[tuple[int, int]] = deque(maxlen=NOTED_ARRIVALS)
         self._waited_ns = 0
-        self._quiet_ns = 0
+
+    @property
+    def drift(self) -> DriftLoop:
+        """The correction of the clocks."""
+        return self._delay.drift
 
     @property
     def buffered_frames(self) -> int:
         """Frames from the playout position to the end of the newest block."""
-        ready = len(self._ready) // self._format.frame_bytes + self._resampler.delay_frames
         newest = self._arrivals.peek_newest()
         if newest is None:
-            return ready
+            return self._sound.held_frames
         time, payload = newest
         ahead = time + len(payload) // self._format.frame_bytes - self._position
-        return max(0, ahead) + ready
+        return max(0, ahead) + self._sound.held_frames
 
     @property
     def position(self) -> int:
         """Time of the stream, in frames, of the next frame to be given out."""
-        ready = len(self._ready) // self._format.frame_bytes + self._resampler.delay_frames
-        return self._position - ready
+        return self._position - self._sound.held_frames
 
     @property
     def complete(self) -> bool:
@@ -133,22 +116,20 @@ class PulledPlayout:
 
     def set_target(self, target_ns: int) -> None:
         """How long after the fastest path blocks are to be played from now on."""
-        self._target_ns = target_ns
+        self._delay.target_ns = target_ns
 
     def put(self, seq: int, time: int, payload: bytes, at_ns: int, *, by_itself: bool) -> None:
         """Takes a block that became usable at `at_ns`; by_itself: as first sent."""
         self._arrivals.put(seq, time, payload)
-        if not by_itself:
-            return
-        if self.state is State.PLAYING:
-            level_ns = self._leaves_ns(time) - at_ns
-            self.drift.observe(level_ns, self._intended_ns, at_ns)
-        else:
+        if self.state is not State.PLAYING:
             self._noted.append((time, at_ns))
+        elif by_itself:
+            self._delay.observe(self._leaves_ns(time) - at_ns, at_ns)
 
     def end(self, end_seq: int) -> None:
         """The stream ends before block `end_seq`."""
         self._end_seq = end_seq
+        self._delay.moving = False
 
     def due_ns(self) -> int:
         """When the block whose turn is next leaves."""
@@ -158,191 +139,177 @@ class PulledPlayout:
         """Exactly `frames` frames of s16le, which the line has not counted yet."""
         self._line.called(now_ns)
         if self.state is State.PLAYING:
-            self._tick(now_ns)
-            self._cut_after_stall()
-        wanted = frames * self._format.frame_bytes
-        while len(self._ready) < wanted:
-            self._ready += self._next_block()
-        pcm = bytes(self._ready[:wanted])
-        del self._ready[:wanted]
+            self._delay.tick(now_ns)
+            self._cut_surplus()
+        while self._sound.ready_frames < frames:
+            self._next()
         if self._begun:
             self.played_frames += frames
-        return pcm
+        return self._sound.take(frames)
 
     def finish(self) -> None:
         """Nothing more will come: settles the counters."""
         self._arrivals.finish()
 
-    def _tick(self, now_ns: int) -> None:
-        due = now_ns >= self.drift.timeout_ns()
-        self.drift.tick(now_ns)
-        if not due:
-            return
-        self._settling = max(0, self._settling - 1)
-        if abs(self.drift.error_ns) > (SETTLED_NS if self._settling else JUMP_NS):
-            self._intended_ns += self.drift.error_ns
-            self.drift.forgive()
-
     def _leaves_ns(self, time: int) -> int:
         """When the stream's frame `time` leaves, at the present speed."""
         return self._line.leaves_ns(self._line.frames + time - self.position)
 
-    def _next_block(self) -> bytes:
-        if self.state is State.FILLING and self._filled():
-            self._begin()
+    def _next(self) -> None:
+        """Makes what leaves next, or leaves something out."""
         if self.state is State.FINISHED:
-            return self._ended()
-        if self.state is not State.PLAYING:
-            if self._begun:
-                self.counters.concealed += 1
-            return self._concealed()
-        due = self._arrivals.peek()
-        if due is not None:
-            return self._play(*due)
-        if len(self._arrivals) or self._ended_soon():
-            return self._miss()
-        return self._wait_or_stop()
+            self._sound.end()
+        elif self.state is State.FILLING:
+            self._fill()
+        elif self._waited_ns and len(self._arrivals) and self._give_up_waited():
+            return
+        elif (due := self._arrivals.peek()) is not None:
+            self._play(*due)
+        elif len(self._arrivals) or self._ends_later():
+            self._miss()
+        elif self._end_seq is not None:
+            self._to(State.FINISHED)
+        else:
+            self._wait()
 
-    def _ended_soon(self) -> bool:
+    def _ends_later(self) -> bool:
         return self._end_seq is not None and self._arrivals.next_seq < self._end_seq
 
-    def _filled(self) -> bool:
-        if self._end_seq is not None:
-            return True
-        return bool(len(self._arrivals)) and self._waiting_ns() >= self._aim_ns()
-
-    def _aim_ns(self) -> int:
-        """The target, and what the card's uneven calls take on top of it."""
-        return self._target_ns + self._line.early_ns
-
-    def _waiting_ns(self) -> int:
-        """From the earliest block that is here to the end of the newest."""
-        earliest, newest = self._arrivals.earliest(), self._arrivals.peek_newest()
-        if earliest is None or newest is None:
-            return 0
-        end = newest[0] + len(newest[1]) // self._format.frame_bytes
-        return self._format.frames_to_ns(end - self._arrivals.time_of(earliest))
-
-    def _begin(self) -> None:
-        """Starts at the block that lies the target before the newest end."""
+    def _fill(self) -> None:
+        """Silence up to the very frame with which the delay is the target."""
         earliest = self._arrivals.earliest()
         if earliest is None:
-            self._to(State.FINISHED)
-            return
-        surplus_ns = self._waiting_ns() - self._aim_ns()
-        if self._end_seq is None and surplus_ns > SURPLUS_NS:
-            earliest = self._arrivals.first_from(earliest + surplus_ns // self._format.block_ns)
-        if self._begun:
-            self._arrivals.leave_to(earliest)
+            if self._end_seq is not None:
+                self._to(State.FINISHED)
+                return
+            early_frames = self._format.block_frames
         else:
-            self._arrivals.start_at(earliest)
-        self._position = self._arrivals.time_of(earliest)
+            early_frames = self._format.ns_to_frames(self._early_ns(earliest))
+            if early_frames <= 0:
+                self._begin(earliest, -early_frames)
+                return
+        if self._begun:
+            self.counters.concealed += 1
+        self._sound.conceal(min(early_frames, self._format.block_frames))
+
+    def _early_ns(self, seq: int) -> int:
+        """How much too early it were, to begin with that block now; negative for too late."""
+        start = self._arrivals.time_of(seq)
+        to_ns = self._format.frames_to_ns
+        fastest_ns = min(at_ns - to_ns(time - start) for time, at_ns in self._noted)
+        return fastest_ns + self._delay.aim_ns - self._leaves_ns(self._position)
+
+    def _begin(self, seq: int, late_frames: int) -> None:
+        """Starts with block `seq`, or so many frames after it where sound may be left out."""
+        keep = not self._begun and late_frames <= self._format.ns_to_frames(SURPLUS_NS)
+        if keep or self._end_seq is not None:
+            late_frames = 0
+        goal = self._arrivals.time_of(seq) + late_frames
+        seq = self._arrivals.first_from(seq + late_frames // self._format.block_frames)
+        if self._begun:
+            self._arrivals.leave_to(seq)
+        else:
+            self._arrivals.start_at(seq)
+        self._enter(goal)
         levels = [self._leaves_ns(time) - at_ns for time, at_ns in self._noted]
         self._noted.clear()
-        self._intended_ns = max(levels, default=self._aim_ns())
+        self._delay.begin(max(levels))
         self._begun = True
         self._waited_ns = 0
-        self._settling = SETTLING_S
         self._to(State.PLAYING)
 
-    def _play(self, time: int, payload: bytes) -> bytes:
+    def _enter(self, goal: int) -> None:
+        """Goes on at frame `goal` as far as that lies in the block whose turn it is."""
+        due = self._arrivals.peek()
+        if due is not None:
+            time, payload = due
+            goal = max(time, min(goal, time + len(payload) // self._format.frame_bytes))
+        self._position = goal
+
+    def _play(self, time: int, payload: bytes) -> None:
         missing = time - self._position
         if missing > 0:
             step = min(missing, self._format.block_frames)
             self._position += step
-            return self._resampled(self._concealer.conceal(step))
+            self._sound.conceal(step)
+            return
         self._arrivals.take()
+        if not payload:
+            self._position = time
+            self._to(State.FILLING)
+            return
         self._position = time + len(payload) // self._format.frame_bytes
         self._waited_ns = 0
-        if not payload:
-            self._to(State.FILLING)
-            return self._concealed()
-        if self._may_shed(payload):
-            return b""
-        self._last_frame = payload[-self._format.frame_bytes :]
-        return self._resampled(self._concealer.resume(payload))
+        if not self._delay.sheds(payload):
+            # Where sound begins in the midst of a block, its head is left out.
+            self._sound.play(payload[-missing * self._format.frame_bytes :] or payload)
 
-    def _miss(self) -> bytes:
+    def _give_up_waited(self) -> bool:
+        """Gives up turns that were waited for, if they are lost or not worth the delay:
+        what was heard meanwhile was their concealment."""
+        fmt, block_ns = self._format, self._format.block_ns
+        blocks = self._waited_ns // block_ns
+        due = self._arrivals.peek()
+        if due is not None and due[0] > self._position:
+            # The source missed this time itself.
+            self._pass_waited(min(due[0] - self._position, fmt.ns_to_frames(self._waited_ns)))
+            return True
+        if due is None:
+            blocks = min(blocks, 1)
+        elif self._end_seq is None:
+            left = self._arrivals.highest + 1 - self._arrivals.next_seq
+            blocks = min(blocks, left, self._delay.unwanted_ns // block_ns)
+        else:
+            blocks = 0
+        if not blocks:
+            return False
+        self._arrivals.leave_to(self._arrivals.next_seq + blocks)
+        self._pass_waited(blocks * fmt.block_frames)
+        return True
+
+    def _pass_waited(self, frames: int) -> None:
+        passed_ns = self._format.frames_to_ns(frames)
+        # Less than a frame is nothing.
+        self._waited_ns = max(0, self._waited_ns - passed_ns) if frames else 0
+        self._delay.left_out(passed_ns)
+        self._position += frames
+
+    def _miss(self) -> None:
         """The block whose turn it is is not here, but later ones are."""
-        block_ns = self._format.block_ns
-        if self._waited_ns >= block_ns:
-            # It was waited for, and that was its concealment.
-            self._waited_ns -= block_ns
-            self._intended_ns -= block_ns
-            self._arrivals.leave_to(self._arrivals.next_seq + 1)
-            self._position += self._format.block_frames
-            return b""
-        if self._aim_ns() - self._intended_ns > block_ns // 2 and self._end_seq is None:
-            return self._wait()
+        if self._delay.is_short and self._end_seq is None:
+            self._wait()
+            return
         self._arrivals.miss()
         self._position += self._format.block_frames
-        return self._concealed()
+        self._sound.conceal(self._format.block_frames)
 
-    def _wait_or_stop(self) -> bytes:
-        if self._end_seq is not None:
-            self._to(State.FINISHED)
-            return self._ended()
-        if self._waited_ns > MAX_WAIT_NS:
-            self._to(State.FILLING)
-        return self._wait()
-
-    def _wait(self) -> bytes:
+    def _wait(self) -> None:
         """The delay grows by the block of concealment that this inserts."""
         self.counters.concealed += 1
         self._waited_ns += self._format.block_ns
-        self._intended_ns += self._format.block_ns
-        return self._concealed()
+        self._delay.waited(self._format.block_ns)
+        if self._waited_ns > MAX_WAIT_NS:
+            self._to(State.FILLING)
+        self._sound.conceal(self._format.block_frames)
 
-    def _concealed(self) -> bytes:
-        return self._resampled(self._concealer.conceal(self._format.block_frames))
-
-    def _ended(self) -> bytes:
-        """After the last block: a short fall to silence, and nothing invented."""
-        last, self._last_frame = self._last_frame, b""
-        pcm = fade_out(last, self._format.block_frames, self._format)
-        return self._resampler.process(pcm, self.drift.correction_ppm)
-
-    def _resampled(self, pcm: bytes) -> bytes:
-        """At the speed that the drift loop and the way to the target ask for."""
-        ahead_ns = self._aim_ns() - self._intended_ns
-        move_ppm = 0.0
-        if abs(ahead_ns) > SETTLED_NS and self.state is State.PLAYING:
-            move_ppm = -MOVE_PPM if ahead_ns > 0 else MOVE_PPM
-        ppm = max(-MAX_PPM, min(MAX_PPM, self.drift.correction_ppm + move_ppm))
-        moved_ppm = ppm - self.drift.correction_ppm if move_ppm else 0.0
-        frames = len(pcm) // self._format.frame_bytes
-        self._intended_ns -= round(self._format.frames_to_ns(frames) * moved_ppm / 1e6)
-        return self._resampler.process(pcm, ppm)
-
-    def _may_shed(self, payload: bytes) -> bool:
-        """Whether a block is left out: it is quiet, so was what came before, and the
-        delay is to shrink by as much."""
-        block_ns = self._format.block_ns
-        surplus_ns = self._intended_ns - self._aim_ns()
-        if surplus_ns < max(block_ns, SHED_NS) or self._end_seq is not None:
-            return False
-        self._quiet_ns = self._quiet_ns + block_ns if level_db(payload) < QUIET_DB else 0
-        if self._quiet_ns < QUIET_NS:
-            return False
-        self._quiet_ns = 0
-        self._intended_ns -= block_ns
-        return True
-
-    def _cut_after_stall(self) -> None:
-        surplus_ns = self._format.frames_to_ns(self.buffered_frames) - self._intended_ns
-        if surplus_ns <= STALL_NS or self._end_seq is not None:
+    def _cut_surplus(self) -> None:
+        """Leaves out at once, with one seam, what is too much to be played away."""
+        if self._end_seq is not None or self._waited_ns or not len(self._arrivals):
             return
-        blocks = surplus_ns // self._format.block_ns
-        start = min(self._arrivals.next_seq + blocks, self._arrivals.highest)
-        self._settling = SETTLING_S
-        self._arrivals.skip_to(start)
-        due = self._arrivals.peek()
-        if due is None:
-            self._position += blocks * self._format.block_frames
-        else:
-            self._position = due[0]
-        self._concealer.conceal(0)
+        cut_ns = self._delay.cut(self._format.frames_to_ns(self.buffered_frames))
+        if not cut_ns:
+            return
+        fmt, before = self._format, self._position
+        frames, ahead = fmt.ns_to_frames(cut_ns), self._arrivals.highest - self._arrivals.next_seq
+        turns = min(frames // fmt.block_frames, ahead)
+        self._arrivals.skip_to(self._arrivals.next_seq + turns)
+        # Within a block that is missing there is nothing to leave out.
+        here = self._arrivals.peek() is not None
+        self._enter(before + (frames if here else turns * fmt.block_frames))
+        self._delay.left_out(fmt.frames_to_ns(self._position - before))
+        self._sound.splice()
 
     def _to(self, state: State) -> None:
         assert state in TRANSITIONS[self.state], f"{self.state} -> {state}"
         self.state = state
+        self._delay.moving = state is State.PLAYING and self._end_seq is None

@@ -44,6 +44,11 @@ class PushedPlayout:
         """Whether the stream has ended and all of it has been given out."""
         return self._end_seq is not None and self._arrivals.next_seq >= self._end_seq
 
+    @property
+    def next_seq(self) -> int:
+        """The block whose turn is next."""
+        return self._arrivals.next_seq
+
     def put(self, seq: int, time: int, payload: bytes, now_ns: int) -> Iterator[bytes]:
         """Takes a block; yields the PCM that can go out now, in order, whole frames."""
         self._heard_ns = now_ns

@@ -12,7 +12,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-from echowarp.media.format import Format
+from echowarp.media.format import SAMPLE_BYTES, Format
 from echowarp.media.lanes import FLIP_SIGN, LANE_BITS, LANE_BYTES, clamp, fill
 from echowarp.media.windowed_sinc import fractional_taps, quantised
 
@@ -69,6 +69,9 @@ class Position:
         if frames <= 0:
             return []
         most = _SLOW_PIECE_FRAMES if abs(ppm) <= _SLOW_PPM else _FAST_PIECE_FRAMES
+        if frames <= most:
+            start, self.place = self.place, self.place + frames * step
+            return [Piece(frames, start, self.place)]
         count = -(-frames // most)
         pieces = []
         for i in range(count):
@@ -132,11 +135,22 @@ class Resampler:
             # A slower piece that passes into the previous frame ends one frame short:
             # the frame that only a piece passing into the next one looks at.
             needed = held[first : first + length].ljust(length, b"\0")
-            out.append(_filter(needed, channels, piece))
+            out.append(self._made(needed, channels, piece))
         used = self._position.place >> _FRACTION_BITS
         self._position.rebase(used)
         self._held = held[used * size :]
         return b"".join(out)
+
+    def _made(self, pcm: bytes, channels: int, piece: Piece) -> bytes:
+        return _filter(pcm, channels, piece)
+
+
+class SilentResampler(Resampler):
+    """Takes and gives as many frames as a Resampler does, and all of those it makes are
+    silent: where only their number counts."""
+
+    def _made(self, pcm: bytes, channels: int, piece: Piece) -> bytes:
+        return bytes(piece.frames * channels * SAMPLE_BYTES)
 
 
 def _filter(pcm: bytes, channels: int, piece: Piece) -> bytes:

@@ -22,6 +22,8 @@ CEILING_NS = 200 * MS
 BIN_NS = 250 * MS
 FASTEST_WINDOW_NS = 10 * S
 """A path that has become longer is the new fastest after so long."""
+PAUSE_NS = 200 * MS
+"""So long without a block, and the line of their times begins anew."""
 OVERTAKEN_NS = 2 * MS
 """A block that is repaired so soon was not lost: its repair row overtook it."""
 
@@ -153,6 +155,9 @@ class TargetDelay:
     def _follow_fastest(self, lag_ns: int, now_ns: int) -> None:
         """A sliding minimum: lags ascend, and whoever is older and not less is gone."""
         fastest = self._fastest
+        if fastest and now_ns - fastest[-1][0] > PAUSE_NS:
+            # The source stood still: where its line was says nothing of where it is.
+            fastest.clear()
         while fastest and fastest[-1][1] >= lag_ns:
             fastest.pop()
         fastest.append((now_ns, lag_ns))

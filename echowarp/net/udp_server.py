@@ -52,6 +52,7 @@ class UdpServer:
         tick: Callable[[int], None],
     ) -> None:
         self._sockets = sockets
+        self._asks_local = [HAS_PACKET_INFO and _is_wildcard(each) for each in sockets]
         self._read_bytes = read_bytes
         self._deliver = deliver
         self._tick = tick
@@ -87,10 +88,10 @@ class UdpServer:
         self._waker.close()
 
     def _receive(self, index: int) -> None:
-        sock = self._sockets[index]
+        sock, asks_local = self._sockets[index], self._asks_local[index]
         for _ in range(MAX_READS):
             try:
-                if HAS_PACKET_INFO:
+                if asks_local:
                     data, ancillary, _, address = sock.recvmsg(self._read_bytes, ANCILLARY_BYTES)
                     local = _answer_from(ancillary)
                 else:
@@ -105,16 +106,22 @@ class UdpServer:
 
     def send(self, datagram: bytes, way: Way) -> None:
         """Sends or, when the kernel will not take it, counts it in `unsent`."""
-        sock = self._sockets[way.socket_index]
+        index, address, local = way
         try:
-            if way.local is None:
-                sock.sendto(datagram, way.address)
+            if local is None:
+                self._sockets[index].sendto(datagram, address)
             else:
-                sock.sendmsg((datagram,), (way.local,), 0, way.address)
+                self._sockets[index].sendmsg((datagram,), (local,), 0, address)
         except OSError:
             self.unsent += 1
         else:
             self.sent_bytes += len(datagram)
+
+
+def _is_wildcard(sock: socket.socket) -> bool:
+    """Whether a socket hears on several addresses. One that has a single address answers
+    from it anyway, and to send is cheaper when that need not be said."""
+    return sock.getsockname()[0] in ("0.0.0.0", "::")
 
 
 def _answer_from(ancillary: list[tuple[int, int, bytes]]) -> tuple[int, int, bytes] | None:

@@ -32,8 +32,16 @@ SILENT_AFTER_NS = 35 * NS_PER_S
 CLIENT_TYPES = range(DatagramType.PROBE, 0x80)
 """Types of datagrams from a client."""
 
+FEEDBACK_TYPES = (DatagramType.REQUEST, DatagramType.REPORT, DatagramType.CLOCK_ASK)
+
 MOVE_PAUSE_NS = NS_PER_S // 10
 """No NAT rebinds faster; a client that hops costs the others nothing."""
+
+FEEDBACK_EVERY_NS = NS_PER_S // 200
+FEEDBACK_BURST_NS = NS_PER_S // 4
+"""A session may tell and ask 200 times a second, and fifty times at once; a client that
+loses every second block asks 170 times. What is more is dropped, so that nobody who
+floods with valid feedback delays the blocks of others."""
 
 Way = TypeVar("Way", bound=Hashable)
 """How to reach a peer: opaque here, made and used by the socket layer."""
@@ -76,6 +84,18 @@ class _Guest(Generic[Way]):
         self.receiver = DatagramReceiver(cipher=cipher, suite=Suite.ENCRYPTED)
         self.way: Way | None = None
         self.heard_ns = self.moved_ns = 0
+        self._paid_until_ns = 0
+
+    def affords_feedback(self, now_ns: int) -> bool:
+        """Whether its budget allows one more feedback datagram, which is then spent.
+
+        Source: the virtual scheduling algorithm of ITU-T I.371, annex A.
+        """
+        paid_until_ns = max(self._paid_until_ns, now_ns) + FEEDBACK_EVERY_NS
+        if paid_until_ns > now_ns + FEEDBACK_BURST_NS:
+            return False
+        self._paid_until_ns = paid_until_ns
+        return True
 
 
 class DatagramGate(Generic[Way]):
@@ -86,7 +106,8 @@ class DatagramGate(Generic[Way]):
         self._sessions: dict[int, bytes] = {}
         self._feedback: list[Feedback] = []
         self.dropped = 0
-        """Datagrams of no session, of the wrong shape, or from the wrong address."""
+        """Datagrams of no session, of the wrong shape, from the wrong address, or beyond
+        a session's budget."""
 
     def admit(self, connection: int, host: str, keys: SessionKeys) -> None:
         """A session began. host: the numeric address of its TCP peer."""
@@ -111,7 +132,12 @@ class DatagramGate(Generic[Way]):
             return None
         guest = self._guests.get(header.session)
         from_client = header.kind in CLIENT_TYPES
-        if not from_client or guest is None or guest.host != plain_host(host):
+        # A host is nearly always spelt as it was before, and to parse it takes long.
+        if (
+            not from_client
+            or guest is None
+            or (guest.host != host and guest.host != plain_host(host))
+        ):
             self.dropped += 1
             return None
         highest = guest.receiver.highest
@@ -119,7 +145,8 @@ class DatagramGate(Generic[Way]):
         if body is None:
             return None
         guest.heard_ns = now_ns
-        self._note(guest.connection, header, body, now_ns)
+        if header.kind in FEEDBACK_TYPES:
+            self._note(guest, header, body, now_ns)
         if way == guest.way or header.number < highest:
             return None
         if guest.way is not None and now_ns - guest.moved_ns < MOVE_PAUSE_NS:
@@ -132,22 +159,25 @@ class DatagramGate(Generic[Way]):
         feedback, self._feedback = self._feedback, []
         return feedback
 
-    def _note(self, connection: int, header: Header, body: bytes, now_ns: int) -> None:
+    def _note(self, guest: _Guest[Way], header: Header, body: bytes, now_ns: int) -> None:
         message: Request | Report | ClockAsk
+        if not guest.affords_feedback(now_ns):
+            self.dropped += 1
+            return
         try:
             if header.kind == DatagramType.REQUEST:
                 message = parse_request(body)
             elif header.kind == DatagramType.REPORT:
                 message = parse_report(body, header.stream)
-            elif header.kind == DatagramType.CLOCK_ASK:
-                message = parse_clock_ask(body)
             else:
-                return
+                message = parse_clock_ask(body)
         except ProtocolError:
             self.dropped += 1
             return
         self._feedback.append(
-            Feedback(connection=connection, stream=header.stream, message=message, at_ns=now_ns)
+            Feedback(
+                connection=guest.connection, stream=header.stream, message=message, at_ns=now_ns
+            )
         )
 
     def silent(self, now_ns: int) -> list[Paused]:

@@ -17,24 +17,22 @@ from echowarp.wire.datagram import DatagramType, Header, parse_block, parse_head
 from echowarp.wire.feedback import ClockAnswer, parse_clock_answer, parse_repair
 from echowarp.wire.serial import unwrap
 
-SERVER_TYPES = frozenset(
-    {
-        DatagramType.BLOCK,
-        DatagramType.RESEND,
-        DatagramType.REPAIR,
-        DatagramType.CLOCK_ANSWER,
-    }
-)
+# Plain numbers: members of an enumeration cost a lookup of their own, for every datagram.
+_BLOCK, _RESEND = int(DatagramType.BLOCK), int(DatagramType.RESEND)
+_REPAIR, _CLOCK_ANSWER = int(DatagramType.REPAIR), int(DatagramType.CLOCK_ANSWER)
+
+SERVER_TYPES = frozenset({_BLOCK, _RESEND, _REPAIR, _CLOCK_ANSWER})
 
 
 class Block(NamedTuple):
     """One block of a stream, counters unwrapped.
 
-    first_seq: the lowest sequence number that this session can have been sent,
-    known from the number of the datagram; resent: it answers a request of ours.
+    stream: what identifies it, the tracker that placed it; first_seq: the lowest
+    sequence number that this session can have been sent, known from the number of
+    the datagram; resent: it answers a request of ours.
     """
 
-    stream: int
+    stream: object
     seq: int
     time: int
     payload: bytes
@@ -43,9 +41,12 @@ class Block(NamedTuple):
 
 
 class RepairPiece(NamedTuple):
-    """A repair row of a stream over blocks seq - width + 1 .. seq, unwrapped."""
+    """A repair row of a stream over blocks seq - width + 1 .. seq, unwrapped.
 
-    stream: int
+    stream: as in Block.
+    """
+
+    stream: object
     seq: int
     width: int
     sum: bytes
@@ -87,7 +88,7 @@ class ClientInbox:
             if body is None:
                 return None
             self.receipts.accepted(header.number, now_ns)
-            self._others += header.kind != DatagramType.BLOCK
+            self._others += header.kind != _BLOCK
             arrival = self._read(header, body, now_ns)
         except ProtocolError:
             arrival = None
@@ -96,15 +97,15 @@ class ClientInbox:
         return arrival
 
     def _read(self, header: Header, body: bytes, now_ns: int) -> Arrival | None:
-        if header.kind == DatagramType.CLOCK_ANSWER:
+        if header.kind == _CLOCK_ANSWER:
             return parse_clock_answer(body)
         tracker = self._streams.get(header.stream)
         if tracker is None:
             return None
-        if header.kind == DatagramType.REPAIR:
+        if header.kind == _REPAIR:
             row = parse_repair(body)
             seq = unwrap(row.seq, tracker.newest.seq)
-            return RepairPiece(header.stream, seq, row.width, row.row)
+            return RepairPiece(tracker, seq, row.width, row.row)
         block = parse_block(body)
         placed = tracker.place(block.seq, block.time, len(block.payload), now_ns)
         if placed is None:
@@ -113,5 +114,5 @@ class ClientInbox:
         # Of the numbers before this one, those of other kinds were no blocks.
         earlier = max(0, header.number - self._others)
         first_seq = max(tracker.first_seq, seq - earlier)
-        resent = header.kind == DatagramType.RESEND
-        return Block(header.stream, seq, time, block.payload, first_seq, resent)
+        resent = header.kind == _RESEND
+        return Block(tracker, seq, time, block.payload, first_seq, resent)

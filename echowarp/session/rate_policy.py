@@ -6,6 +6,7 @@ longer than the target, repair alone has to do.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 from dataclasses import dataclass
 from enum import IntEnum
@@ -78,7 +79,7 @@ def rounds_that_fit(*, target_ns: int, guard_ns: int, rto_ns: int) -> int:
 def rate_for(loss: float, rounds: int) -> RepairRate:
     """The rate that the table gives for a loss (0..1) and the rounds that fit."""
     row = THRESHOLDS[min(rounds, len(THRESHOLDS) - 1)]
-    return RepairRate(sum(loss >= threshold for threshold in row))
+    return RepairRate(bisect_right(row, loss))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,27 +129,30 @@ class RatePolicy:
         # Down only well below the threshold, by the loss of a time long enough to be sure.
         upper = max(short.sure_loss, long.loss) / DOWN_SHARE
         surely = min(most, rate_for(upper, rounds))
-        # What led to a step is newer than the window that is judged by it.
-        onset = estimate.over(UP_REPORTS * REPORT_INTERVAL_NS, now_ns)
-        before = max(onset.loss, estimate.over(HARM_WATCH_NS, now_ns).loss, short.loss)
-        self._go_up(wanted, before, now_ns)
+        self._go_up(wanted, estimate, now_ns)
         self._go_down(surely, now_ns)
         self.rate = min(self.rate, most)
         return self.rate
 
     def _least_rto_ns(self, rto_ns: int, now_ns: int) -> int:
+        # Ascending: one that a later one undercuts can never be the least again.
+        while self._rtos and self._rtos[-1][1] >= rto_ns:
+            self._rtos.pop()
         self._rtos.append((now_ns, rto_ns))
         while self._rtos[0][0] <= now_ns - RTO_WINDOW_NS:
             self._rtos.popleft()
-        return min(each for _, each in self._rtos)
+        return self._rtos[0][1]
 
-    def _go_up(self, wanted: RepairRate, loss: float, now_ns: int) -> None:
+    def _go_up(self, wanted: RepairRate, estimate: LossEstimate, now_ns: int) -> None:
         if wanted <= self.rate:
             self._above.clear()
             return
         self._above.append(wanted)
         if len(self._above) < UP_REPORTS:
             return
+        # What led to a step is newer than the window that is judged by it.
+        windows_ns = (UP_REPORTS * REPORT_INTERVAL_NS, HARM_WATCH_NS, SHORT_NS)
+        loss = max(estimate.over(window_ns, now_ns).loss for window_ns in windows_ns)
         self._step = _Step(now_ns, loss, self.rate)
         self.rate = min(self._above)
         self._above.clear()

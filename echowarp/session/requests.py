@@ -60,10 +60,11 @@ class RequestTimers:
         """The round trip as the clock exchange measures it."""
         self._srtt_ns, self._rto_ns = srtt_ns, rto_ns
 
-    def set_playout(self, seq: int, due_ns: int) -> None:
-        """Block `seq` is played at `due_ns` and the others a block time apart.
+    def set_playout(self, seq: int, due_ns: int | None) -> None:
+        """Block `seq` is played at `due_ns` and the later ones a block time apart, or,
+        where that is None, whenever they come. Those before it are over.
 
-        Until this is called first, nothing is played and every request is in time.
+        Until this is called first, every request is in time.
         """
         self._due_seq, self._due_ns = seq, due_ns
 
@@ -74,12 +75,14 @@ class RequestTimers:
         if not resent and (noticed_ns is not None or seq > self._highest):
             self._guard.came(0 if noticed_ns is None else now_ns - noticed_ns, now_ns)
         if seq > self._highest:
-            self._notice(max(self._highest + 1, seq - self._ring_blocks), seq, now_ns)
+            if seq > self._highest + 1:
+                self._notice(max(self._highest + 1, seq - self._ring_blocks), seq, now_ns)
             self._highest = seq
         if seq > self._newest:
             self._newest = seq
             self._overdue_ns = now_ns + 2 * self._block_ns
-            self._forget()
+            if self._noticed:
+                self._forget()
 
     def repaired(self, seq: int) -> None:
         """Block `seq` was made from repair rows and need not be asked for."""
@@ -91,14 +94,16 @@ class RequestTimers:
 
     def timeout_ns(self) -> int | None:
         """When `handle_timeout` has something to do, or None."""
-        waiting = [timer.next_ns for timer in self._timers.values()]
-        if self._overdue_ns is not None:
-            waiting.append(self._overdue_ns)
-        return min(waiting, default=None)
+        if not self._timers:
+            return self._overdue_ns
+        next_ns = min(timer.next_ns for timer in self._timers.values())
+        return next_ns if self._overdue_ns is None else min(next_ns, self._overdue_ns)
 
     def handle_timeout(self, now_ns: int) -> list[Request]:
         """The requests that leave now, a block in at most one of them."""
         self._notice_overdue(now_ns)
+        if not self._timers:
+            return []
         due: list[int] = []
         for seq, timer in list(self._timers.items()):
             if timer.next_ns > now_ns:
@@ -113,6 +118,8 @@ class RequestTimers:
         return _as_requests(sorted(due))
 
     def _in_time(self, seq: int, now_ns: int) -> bool:
+        if seq < self._due_seq:
+            return False
         if self._due_ns is None:
             return True
         deadline_ns = self._due_ns + (seq - self._due_seq) * self._block_ns
@@ -133,10 +140,12 @@ class RequestTimers:
             self._overdue_ns += self._block_ns
 
     def _forget(self) -> None:
+        # Blocks are noticed in their order, so the oldest stands first; a timer without
+        # its notice there is none.
         oldest = self._newest - self._ring_blocks
-        for known in (self._noticed, self._timers):
-            for seq in [s for s in known if s < oldest]:
-                del known[seq]
+        while self._noticed and (seq := next(iter(self._noticed))) < oldest:
+            del self._noticed[seq]
+            self._timers.pop(seq, None)
 
 
 def _as_requests(seqs: list[int]) -> list[Request]:

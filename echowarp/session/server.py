@@ -7,7 +7,7 @@ drains; it owns no socket and reads no clock.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -100,6 +100,7 @@ class Server:
         self._random_bytes = random_bytes
         self._streams = streams
         self._connections: dict[int, ServerConnection] = {}
+        self._due_ns: dict[int, int] = {}
         self._users: dict[int, int] = {}
         self._last_user = 0
         self._out: list[tuple[int, bytes, bool]] = []
@@ -137,7 +138,7 @@ class Server:
             random_bytes=self._random_bytes,
             now_ns=now_ns,
         )
-        self._settle(now_ns)
+        self._settle((), now_ns)
 
     def _refusal(self, host: str) -> Code | None:
         if self._closing is not None:
@@ -168,25 +169,25 @@ class Server:
         """TCP brought bytes."""
         if connection in self._connections:
             self._connections[connection].receive(data, now_ns)
-            self._settle(now_ns)
+            self._settle((connection,), now_ns)
 
     def disconnected(self, connection: int, now_ns: int) -> None:
         """TCP ended: the peer left, did not read, or the network failed."""
         if connection in self._connections:
             self._connections[connection].receive_eof(now_ns)
-            self._settle(now_ns)
+            self._settle((connection,), now_ns)
 
     def udp_heard(self, connection: int, number: int, port: int, now_ns: int) -> None:
         """A session's datagrams arrive, from a new address or port."""
         if connection in self._connections:
             self._connections[connection].send(UdpOk(number=number, port=port), now_ns)
-            self._settle(now_ns)
+            self._settle((connection,), now_ns)
 
     def anchor(self, anchor: Anchor, now_ns: int) -> None:
         """Tells every session when a frame was captured."""
         for connection in self._users:
             self._connections[connection].send(anchor, now_ns)
-        self._settle(now_ns)
+        self._settle(self._users, now_ns)
 
     def finish(self, end: End | None, now_ns: int) -> None:
         """The last stream has ended and none can follow: END, then CLOSE 200 as each
@@ -199,7 +200,7 @@ class Server:
                 self._connections[connection].send(end, now_ns)
                 self._farewell[connection] = now_ns + FAREWELL_NS
         self._close_unfinished(now_ns)
-        self._settle(now_ns)
+        self._settle(self._users, now_ns)
 
     def close_all(self, code: Code, now_ns: int) -> None:
         """Says goodbye to everybody and takes no more connections."""
@@ -207,13 +208,13 @@ class Server:
         for connection in tuple(self._users):
             self._connections[connection].close(code, "the server closes", now_ns)
         self._close_unfinished(now_ns)
-        self._settle(now_ns)
+        self._settle(self._users, now_ns)
 
     def close_session(self, connection: int, code: Code, detail: str, now_ns: int) -> None:
         """Ends one session."""
         if connection in self._users:
             self._connections[connection].close(code, detail, now_ns)
-            self._settle(now_ns)
+            self._settle((connection,), now_ns)
 
     def _close_unfinished(self, now_ns: int) -> None:
         for held in self._connections.values():
@@ -222,17 +223,18 @@ class Server:
 
     def timeout_ns(self) -> int | None:
         """When `handle_timeout` wants to be called; None for never."""
-        due = [c.timeout_ns() for c in self._connections.values()]
-        return min([d for d in due if d is not None] + list(self._farewell.values()), default=None)
+        due_ns = (min(each.values(), default=None) for each in (self._due_ns, self._farewell))
+        return min((each for each in due_ns if each is not None), default=None)
 
     def handle_timeout(self, now_ns: int) -> None:
         """Does whatever is due."""
-        for held in tuple(self._connections.values()):
-            held.handle_timeout(now_ns)
-        for connection, due_ns in tuple(self._farewell.items()):
-            if now_ns >= due_ns:
-                self._connections[connection].close(Code.FINISHED, "finished", now_ns)
-        self._settle(now_ns)
+        late = [connection for connection, due_ns in self._due_ns.items() if now_ns >= due_ns]
+        for connection in late:
+            self._connections[connection].handle_timeout(now_ns)
+        waited = [connection for connection, due_ns in self._farewell.items() if now_ns >= due_ns]
+        for connection in waited:
+            self._connections[connection].close(Code.FINISHED, "finished", now_ns)
+        self._settle((*late, *waited), now_ns)
 
     def to_send(self) -> list[tuple[int, bytes, bool]]:
         """Drains (connection, bytes, whether to close once they are out)."""
@@ -244,19 +246,30 @@ class Server:
         events, self._events = self._events, []
         return events
 
-    def _settle(self, now_ns: int) -> None:
-        """Carries out what the connections report, hands free tickets on, collects output."""
-        for connection in self._connections:
+    def _settle(self, touched: Iterable[int], now_ns: int) -> None:
+        """Carries out what the connections report, hands free tickets on, collects output.
+
+        touched: the sessions that something was done with; hundreds of others are left
+        alone. Whoever has no session yet may wait for what another one gives back.
+        """
+        unfinished = self._connections.keys() - self._users.keys()
+        concerned = sorted(unfinished.union(touched))
+        for connection in concerned:
             self._carry_out(connection, now_ns)
-        for connection, held in self._connections.items():
-            held.try_reply(now_ns)
+        for connection in concerned:
+            self._connections[connection].try_reply(now_ns)
             self._carry_out(connection, now_ns)
-        for connection, held in tuple(self._connections.items()):
-            out = held.to_send()
+        for connection in concerned:
+            held = self._connections[connection]
+            out, due_ns = held.to_send(), held.timeout_ns()
             if out or held.closed:
                 self._out.append((connection, out, held.closed))
             if held.closed:
                 del self._connections[connection]
+            if held.closed or due_ns is None:
+                self._due_ns.pop(connection, None)
+            else:
+                self._due_ns[connection] = due_ns
 
     def _carry_out(self, connection: int, now_ns: int) -> None:
         for event in self._connections[connection].events():

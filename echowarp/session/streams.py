@@ -7,6 +7,7 @@ Source: protocol 1, section 7.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from echowarp.errors import ProtocolError
 from echowarp.wire.records import Stream
@@ -55,8 +56,7 @@ def format_of(stream: Stream) -> StreamFormat:
     return StreamFormat(rate=stream.rate, channels=stream.channels, block_frames=stream.block)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Position:
+class Position(NamedTuple):
     """The newest block of a stream: unwrapped counters, and when it came."""
 
     seq: int

@@ -71,8 +71,9 @@ def test_a_row_gives_the_block_that_is_missing() -> None:
     reception = made()
     receive(reception, range(12), without=(7,))
     assert list(reception.repair(piece(11), 56 * MS)) == [usable(7)]
-    assert reception.repaired == 1
     assert reception.requests(60 * MS) == [], "what was repaired is not asked for"
+    reception.finish()
+    assert reception.repaired == 1
 
 
 def test_a_block_may_solve_what_a_row_could_not() -> None:
@@ -81,7 +82,52 @@ def test_a_block_may_solve_what_a_row_could_not() -> None:
     assert list(reception.repair(piece(11), 56 * MS)) == []
     late = reception.block(block(6, resent=True), 60 * MS)
     assert list(late) == [usable(6), usable(7)]
+    reception.finish()
     assert (reception.repaired, reception.resent) == (1, 1)
+
+
+@pytest.mark.parametrize(("k_then", "repaired"), [(11 + 39, 0), (11 + 41, 1)])
+def test_repaired_is_what_does_not_come_by_itself_in_time(k_then: int, repaired: int) -> None:
+    reception = made()
+    receive(reception, range(12), without=(7,))
+    assert list(reception.repair(piece(11), 11 * 5 * MS)) == [usable(7)]
+    assert reception.repaired == 0, "it may only have been overtaken"
+    receive(reception, range(12, k_then))
+    assert reception.block(block(7), k_then * 5 * MS) == []
+    reception.finish()
+    assert reception.repaired == repaired
+
+
+def test_a_block_that_came_is_not_solved_again() -> None:
+    reception = made()
+    receive(reception, range(12), without=(6, 7))
+    list(reception.repair(piece(11), 56 * MS))
+    assert reception.block(block(6), 60 * MS) == [usable(6), usable(7)]
+    assert reception.block(block(7), 61 * MS) == []
+    reception.finish()
+    assert reception.repaired == 0
+
+
+def test_only_a_block_that_came_twice_by_itself_is_given_twice() -> None:
+    """For the playout counts what it is given twice as duplicates of the network."""
+    reception = made()
+    receive(reception, range(12), without=(7, 8))
+    assert reception.block(block(7, resent=True), 60 * MS) == [usable(7)]
+    assert reception.block(block(7, resent=True), 61 * MS) == [], "asked for twice"
+    assert reception.block(block(7), 62 * MS) == [], "the original of a resend"
+    assert reception.repair(piece(11), 63 * MS) == [usable(8)]
+    assert reception.block(block(8, resent=True), 64 * MS) == [], "a resend of a solved one"
+    assert reception.block(block(8), 65 * MS) == [], "the original of a solved one"
+    assert reception.block(block(8), 66 * MS) == [usable(8)]
+    assert reception.block(block(5, resent=True), 67 * MS) == [], "a resend of an original"
+    assert reception.block(block(5), 68 * MS) == [usable(5)]
+
+
+def test_where_nothing_sets_a_pace_only_what_is_over_is_not_asked_for() -> None:
+    reception = made()
+    receive(reception, range(6), without=(2, 4))
+    reception.set_playout(FIRST_SEQ + 3, None)
+    assert reception.requests(30 * MS) == [Request(FIRST_SEQ + 4, 1)]
 
 
 def test_a_missing_block_is_asked_for_after_the_guard_until_it_comes() -> None:
@@ -129,8 +175,10 @@ def test_on_a_quiet_network_the_target_falls_to_its_floor() -> None:
 def test_a_late_block_and_a_solved_one_make_the_target_grow() -> None:
     reception = made()
     receive(reception, range(8_000))
-    for k in (8_000, 8_100):
-        list(reception.block(block(k), (k * 5 + 60) * MS))
+    for late in (8_000, 8_100):
+        receive(reception, range(late + 1, late + 12))
+        list(reception.block(block(late), (late * 5 + 60) * MS))
+        receive(reception, range(late + 12, late + 100))
     assert reception.target_ns > 60 * MS
     assert reception.reason.cause is Cause.JITTER
 

@@ -32,8 +32,8 @@ def latency(figures: Figures, given: str = "auto") -> str:
 
 def test_the_table() -> None:
     assert list(table(GOOD)) == [
-        "  delay       20.0 ms: 5.0 capture + 0.0 network + 15.0 buffer + 0.0 device",
-        "  target      14 ms: a quiet network",
+        "  delay       20.0 ms, median: 5.0 capture + 0.0 network + 15.0 buffer + 0.0 device",
+        "  last target 14 ms: a quiet network",
         "  sound card  simulated: 10000 blocks, 0 (0.000 %) missing",
         "  recording   10000 blocks, 0 (0.000 %) not as sent",
         "  repaired    0 blocks from repair rows, as they were lost or overtaken",
@@ -49,7 +49,7 @@ def test_what_was_not_measured_is_left_out_or_unknown() -> None:
         GOOD, recorded=None, damaged=None, wake_median_ms=None, devices=None, delay_ms=None
     )
     labels = [line.split()[0] for line in table(replace(figures, drift_ppm=-50.0))]
-    assert labels == ["delay", "target", "sound", "repaired", "resent", "overhead", "drift"]
+    assert labels == ["delay", "last", "sound", "repaired", "resent", "overhead", "drift"]
     assert next(table(figures)) == "  delay       unknown"
 
 
@@ -60,6 +60,10 @@ def test_the_advice() -> None:
     assert latency(replace(GOOD, concealed=30)) == "robust"
     assert latency(replace(GOOD, damaged=30)) == "robust"
     assert latency(replace(GOOD, concealed=30), "12") == "auto"
+    # Where a policy goes no further, only a number does.
+    assert latency(replace(GOOD, concealed=30, target_ms=108.7), "robust") == "220"
+    assert latency(replace(GOOD, concealed=30, target_ms=200.0)) == "400"
+    assert latency(replace(GOOD, concealed=30, target_ms=400.0), "400") == "400"
     assert latency(replace(GOOD, wake_p99_ms=30.0)) == "robust"
 
 

@@ -1,8 +1,11 @@
-"""`./dev bench [--quick] [--only NAME ...] [--write]`: what it costs, and how well it does.
+"""`./dev bench [--quick] [--only NAME ...] [--write] [--check]`: what it costs, and how well
+it does.
 
 Each bench is a module of its own, and may be run alone with further options; here each
 is a process of its own, one after the other. --write runs all of them at their full
-length and writes docs/performance.md with its plots.
+length and writes docs/performance.md with its plots. --check measures the hot paths alone
+and fails where one is a quarter dearer than tests/bench/costs.json says; --check --write
+writes that file.
 """
 
 from __future__ import annotations
@@ -12,12 +15,14 @@ import subprocess
 import sys
 import time
 
-from tests.bench import page
+from tests.bench import check, page
 from tests.processes import ROOT
 
 BENCHES = {
     "devices": "device to device through a bad network",
     "network": "real processes through a bad network",
+    "lateness": "audio beside busy Python threads",
+    "listeners": "one server and up to 300 simulated listeners",
     "process": "processor time of server and clients",
     "target": "delay and missing blocks by network, simulated; clocks that run apart",
     "schemes": "delay against missing audio, ours and others, simulated",
@@ -54,8 +59,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="rougher figures within two minutes")
     parser.add_argument("--only", nargs="+", choices=BENCHES, metavar="NAME", help="only these")
-    parser.add_argument("--write", action="store_true", help="write docs/performance.md")
+    parser.add_argument(
+        "--write",
+        action="store_true",
+        help="write docs/performance.md, with --check tests/bench/costs.json",
+    )
+    parser.add_argument("--check", action="store_true", help="have hot paths become dearer?")
     arguments = parser.parse_args()
+    if arguments.check:
+        if arguments.quick or arguments.only:
+            parser.error("--check measures the hot paths and nothing else")
+        return check.write() if arguments.write else check.check()
     if arguments.write and (arguments.quick or arguments.only):
         parser.error("--write runs everything at its full length")
     quick = ("--quick",) if arguments.quick else ()

@@ -9,7 +9,7 @@ is band-limited noise, which correlates with nothing but itself.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
@@ -34,11 +34,13 @@ Samples = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
-    """delay_frames: the median; most_frames: the largest; damaged: share, 0..1, of the
-    2.5 ms; glitches: how often that began; seconds: how much was judged."""
+    """delay_frames: the median; most_frames: the largest; lags_frames: of each 2.5 ms, NaN
+    where it is no copy; damaged: share, 0..1, of the 2.5 ms; glitches: how often that
+    began; seconds: how much was judged."""
 
     delay_frames: float
     most_frames: float
+    lags_frames: Samples = field(compare=False, repr=False)
     damaged: float
     glitches: int
     seconds: float
@@ -73,6 +75,7 @@ def judge(sent: Samples, came: Samples, *, first: int, count: int) -> Heard:
     return Heard(
         delay_frames=float(np.median(hops[faithful])),
         most_frames=float(hops[faithful].max()),
+        lags_frames=np.where(faithful, hops, np.nan),
         damaged=float(1 - faithful.mean()),
         glitches=int(begins),
         seconds=count / RATE,

@@ -26,7 +26,8 @@ SECTIONS = (
         " 5 ms) or of JACK without hardware, band-limited noise through a userspace proxy"
         " that treats both directions alike. Delay runs from the moment a sample can be read"
         " at the source to the moment it leaves the sink; `most` is the longest meanwhile,"
-        " `shown` what the client itself says. Damaged is every 2.5 ms in which a window of"
+        " `shown` what the client itself says, `off` by how much that differs from what is heard"
+        " just then, median and largest. Damaged is every 2.5 ms in which a window of"
         " 5 ms does not agree with what was sent to a correlation of 0.9, at a delay that"
         " holds for 20 ms. A run is judged from 3 s after the sound began; `at start` is the"
         " damage between 0.5 s and 3 s, `client` the processor time of the client as a share of"
@@ -43,7 +44,9 @@ SECTIONS = (
         "target",
         "Delay and missing blocks, simulated",
         "The real policies under a virtual clock, 60,000 blocks (the quiet LAN: what must be"
-        " reached holds after 40 s). `overhead` is what is sent more than once, `rates` the"
+        " reached holds after 40 s), for each `--latency`. `<=` is what must be reached: the"
+        " design's delay and a fifth more, its missing blocks, or something more exact for"
+        " `auto`. `overhead` is what is sent more than once, `rates` the"
         " share of the time at each rate of repair rows. Below: how far the buffer is from"
         " where it should be, when the clocks of both machines run apart.",
     ),
@@ -52,6 +55,26 @@ SECTIONS = (
         "Against other ways",
         "The same networks, simulated: a fixed buffer without repair, every block twice, and"
         " a block code of 18 blocks and 10 packets, each at fixed delays.",
+    ),
+    (
+        "lateness",
+        "Beside busy Python threads",
+        "Threads of one process take turns. Above: by how much a thread that sleeps to every"
+        " 5 ms wakes too late beside others that compute without end, at the interval of turns"
+        " that the program sets and at Python's own of 5 ms. Below: real processes, one of them"
+        " with such a thread, and by how much blocks leave the client's pipe late.",
+    ),
+    (
+        "listeners",
+        "Many listeners",
+        "A real server and simulated listeners over loopback, which speak the real protocol and"
+        " claim a loss at which a repair row is sent for every fourth block; they join in steps."
+        " One in 25 opens everything, the others leave to the kernel what comes. `core` is the"
+        " processor time of the whole server, `tick` the time from the first listener's copy of"
+        " a block to the last's, `late` how far blocks come behind the earliest, both by the"
+        " kernel's own stamps; `joins/s` and `cpu ms`, the server's for each of them, while eight"
+        " join at once; `first` from connecting to the first block, joining alone; `lost` of the"
+        " blocks for those who open them.",
     ),
     (
         "process",
@@ -114,7 +137,7 @@ def _head(missed: Mapping[str, list[str]]) -> str:
         "Written by `./dev bench --write`, which measures everything on this page anew;"
         " `./dev bench --quick` gives rougher figures within two minutes. Rows that have"
         " something to reach say `ok` or `MISSED`.\n\n"
-        f"This run: Python {platform.python_version()}, {_processor()}, with a load of"
+        f"This run: Python {platform.python_version()}, {processor()}, with a load of"
         f" {os.getloadavg()[2]:.1f} over a quarter of an hour, of which the benches are about 1;"
         " with more, other work was in the way, and delays are longer than they need to be."
         " Figures depend on the machine; ratios, taken within one run, less so.\n\n"
@@ -122,7 +145,7 @@ def _head(missed: Mapping[str, list[str]]) -> str:
     )
 
 
-def _processor() -> str:
+def processor() -> str:
     """What the machine calls its processor."""
     file = Path("/proc/cpuinfo")
     lines = file.read_text().splitlines() if file.exists() else []

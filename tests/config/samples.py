@@ -62,6 +62,7 @@ FLAG_KEYS = (
     "is_server",
     "is_input_audio_device",
     "ignore_device_encoding_names",
+    "follow_default",
     "is_error_log",
     "loop",
     "is_ssl",

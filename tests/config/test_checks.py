@@ -16,6 +16,13 @@ from echowarp.errors import ConfigError
         ({"device_id": 0, "device": "mic"}, "device_id and device"),
         ({"verbose": True, "quiet": True}, "verbose and quiet"),
         ({"source": "-", "password_file": "-"}, "standard input"),
+        ({"follow_default": True, "device": "mic"}, "follow_default and device"),
+        ({"follow_default": True, "device_id": 0}, "follow_default and device_id"),
+        ({"follow_default": True, "source": "tone"}, "follow_default needs a device: source"),
+        (
+            {"follow_default": True, "is_server": False, "server_address": "h", "sink": "-"},
+            "follow_default needs a device: sink",
+        ),
     ],
 )
 def test_what_cannot_be(changes: dict[str, Any], words: str) -> None:
@@ -40,6 +47,7 @@ def test_what_cannot_be(changes: dict[str, Any], words: str) -> None:
             ("no effect beside password: password_file",),
         ),
         ({"source": "tone", "device_id": 0}, ("no effect with source tone: device_id",)),
+        ({"follow_default": True, "is_input_audio_device": False}, ()),
         ({"loop": True}, ("no effect unless source is a WAV file: loop",)),
     ],
 )

@@ -36,6 +36,7 @@ CONTRACT = """
 --simulate None None
 --impair None None
 --device device None
+--follow_default follow_default False
 --source source device
 --sink sink device
 --loop loop False

@@ -81,3 +81,23 @@ def test_a_card_that_stood_still_begins_a_new_line(gap_ns: int) -> None:
     again_ns = S + 100 * PERIOD_NS + gap_ns
     pulled(line, [again_ns])
     assert line.leaves_ns(line.frames) == again_ns + PERIOD_NS
+
+
+@pytest.mark.parametrize("gap_ms", [30, 100, 400])
+def test_a_card_that_stood_still_shortly_is_followed_within_a_quarter_of_a_second(
+    gap_ms: int,
+) -> None:
+    line = PullLine(FMT)
+    pulled(line, [S + k * PERIOD_NS for k in range(100)])
+    again_ns = S + 100 * PERIOD_NS + gap_ms * MS
+    pulled(line, [again_ns + k * PERIOD_NS for k in range(50)])
+    assert line.leaves_ns(line.frames) == pytest.approx(again_ns + 50 * PERIOD_NS, abs=0.1 * MS)
+    assert line.early_ns == 0
+
+
+def test_a_card_that_catches_up_is_not_followed() -> None:
+    line = PullLine(FMT)
+    pulled(line, [S + k * PERIOD_NS for k in range(100)])
+    again_ns = S + 130 * PERIOD_NS
+    pulled(line, [float(again_ns + max(0, k) * PERIOD_NS) for k in range(-30, 100)])
+    assert abs(line.leaves_ns(line.frames) - (again_ns + 100 * PERIOD_NS)) < 10 * MS

@@ -394,3 +394,17 @@ def test_spent_numbers_say_so_to_whoever_asks() -> None:
     cast._listeners[1].sender._next_number = MAX_NUMBERS
     assert [d for *_, d in cast.request(1, Request(10, 1), S)] == [b""]
     assert [d for *_, d in cast.clock(1, ClockAsk(5), received_ns=S, now_ns=S)] == [b""]
+
+
+def test_whoever_is_paused_while_it_is_answered_gets_no_more() -> None:
+    cast = broadcast(1)
+    cast.open(1, "way")
+    send(cast)
+    send(cast)
+    cast._listeners[1].sender._next_number = MAX_NUMBERS
+    served = []
+    for _, way, datagram in cast.request(1, Request(10, 0b11), S):
+        served.append((way, datagram))
+        cast.pause(1)
+    assert served == [("way", b"")]
+    assert cast.blocks_resent == 1

@@ -43,7 +43,8 @@ def sealed(sender: DatagramSender, k: int, stream: int = 0, kind: int = 1) -> by
 def test_a_block_comes_through_as_it_was_sent(suite: Suite) -> None:
     sender, inbox = pair(suite)
     block = inbox.receive(sealed(sender, 0), 5)
-    assert block == Block(0, 7, 1000, PAYLOAD, first_seq=7, resent=False)
+    assert isinstance(block, Block)
+    assert block == Block(block.stream, 7, 1000, PAYLOAD, first_seq=7, resent=False)
     assert inbox.rejected == 0
 
 
@@ -113,7 +114,8 @@ def test_the_types_of_the_server_are_these() -> None:
 def test_a_block_that_is_sent_again_says_so() -> None:
     sender, inbox = pair(Suite.ENCRYPTED)
     block = inbox.receive(sealed(sender, 0, kind=DatagramType.RESEND), 0)
-    assert block == Block(0, 7, 1000, PAYLOAD, first_seq=7, resent=True)
+    assert isinstance(block, Block)
+    assert block == Block(block.stream, 7, 1000, PAYLOAD, first_seq=7, resent=True)
 
 
 def test_rows_and_resends_between_do_not_move_the_first_block_back_beyond_the_stream() -> None:
@@ -129,9 +131,9 @@ def test_a_repair_row_is_placed_in_its_stream() -> None:
     sender, inbox = pair(Suite.ENCRYPTED)
     inbox.receive(sealed(sender, 3), 0)
     row = pack_repair(Repair(9, 3, b"row"))
-    assert inbox.receive(sender.seal(DatagramType.REPAIR, 0, row), 0) == RepairPiece(
-        0, 9, 3, b"row"
-    )
+    piece = inbox.receive(sender.seal(DatagramType.REPAIR, 0, row), 0)
+    assert isinstance(piece, RepairPiece)
+    assert piece == RepairPiece(piece.stream, 9, 3, b"row")
     assert inbox.receive(sender.seal(DatagramType.REPAIR, 1, row), 0) is None
     wide = row[:4] + b"\x19" + row[5:]
     assert inbox.receive(sender.seal(DatagramType.REPAIR, 0, wide), 0) is None
@@ -143,7 +145,9 @@ def test_a_row_over_the_wrap_of_the_counter_is_unwrapped() -> None:
     inbox = ClientInbox(keys=KEYS, suite=Suite.NONE)
     inbox.announce(0, begin(replace(STREAM, seq=2**32 - 2), 0))
     row = sender.seal(DatagramType.REPAIR, 0, pack_repair(Repair(1, 3, b"row")))
-    assert inbox.receive(row, 0) == RepairPiece(0, 2**32 + 1, 3, b"row")
+    piece = inbox.receive(row, 0)
+    assert isinstance(piece, RepairPiece)
+    assert piece == RepairPiece(piece.stream, 2**32 + 1, 3, b"row")
 
 
 def test_the_answer_of_the_clock_needs_no_stream() -> None:
@@ -174,3 +178,12 @@ def test_other_datagrams_before_the_first_block_are_not_taken_for_blocks() -> No
     assert inbox.receive(asked, 600_000_000) is not None
     block = inbox.receive(sealed(sender, 100), 600_000_000)
     assert isinstance(block, Block) and block.first_seq == 107 - 3
+
+
+def test_a_block_tells_which_announcement_placed_it() -> None:
+    sender, inbox = pair(Suite.ENCRYPTED)
+    trackers = [begin(STREAM, 0) for _ in range(2)]
+    for k, tracker in enumerate(trackers):
+        inbox.announce(0, tracker)
+        block = inbox.receive(sealed(sender, k), 0)
+        assert isinstance(block, Block) and block.stream is tracker

@@ -94,6 +94,18 @@ def test_nothing_is_asked_for_that_would_come_too_late() -> None:
     assert run(made, S) == []
 
 
+def test_what_is_over_is_not_asked_for_whoever_sets_the_pace() -> None:
+    made = timers()
+    made.arrived(0, 0)
+    made.arrived(4, 20 * MS)
+    made.pause()
+    made.set_playout(3, None)
+    assert run(made, 25 * MS) == [(22.0, Request(3, 1))]
+    made.set_playout(4, None)
+    assert run(made, S) == []
+    assert made.timeout_ns() is None
+
+
 def test_playout_that_grows_makes_room_for_repeats() -> None:
     made = timers()
     made.arrived(0, 0)

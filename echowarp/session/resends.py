@@ -32,12 +32,14 @@ class BlockRing:
         self._bodies: dict[int, bytes] = {}
 
     def put(self, seq: int, body: bytes) -> None:
-        """Keeps the body of block `seq` (unwrapped, above all before it) for a second."""
-        assert seq > self.highest, "blocks enter the ring in order"
-        self._bodies[seq] = body
-        self.highest = seq
-        oldest = seq - self.capacity_blocks
-        while (first := next(iter(self._bodies))) <= oldest:
+        """Keeps the body of block `seq` (unwrapped) for a second; one that is as old or
+        older is not kept."""
+        self.highest = max(self.highest, seq)
+        oldest = self.highest - self.capacity_blocks
+        if seq > oldest:
+            self._bodies[seq] = body
+        # One that came late stands behind later ones, and goes with them.
+        while self._bodies and (first := next(iter(self._bodies))) <= oldest:
             del self._bodies[first]
 
     def get(self, seq: int) -> bytes | None:

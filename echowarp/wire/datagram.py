@@ -21,6 +21,8 @@ MAX_DATAGRAM_BYTES = 1232
 _HEADER = struct.Struct(f">BB{SESSION_BYTES}sQ")
 _BLOCK = struct.Struct(">II")
 BLOCK_HEAD_BYTES = _BLOCK.size
+CLIENT_BIT = 0x40
+"""Of the type: set from client to server, where the rest says what it is."""
 
 
 class DatagramType(IntEnum):

@@ -329,7 +329,7 @@ def test_rows_cease_where_nothing_is_lost_and_return_with_losses() -> None:
             came += not (lossy and number % 10 == 0)
         if k % 40 == 39:
             told(cast, highest=number, received=came, now_ns=(k + 1) * BLOCK_NS)
-            rates.append(cast._listeners[1].policy.rate)
+            rates.append(cast._listeners[1].legs[0].policy.rate)
     assert rates[0] is RepairRate.HALF
     assert rates[30 * 5] is RepairRate.NONE
     assert rates[-1] >= RepairRate.EIGHTH
@@ -340,7 +340,7 @@ def test_a_report_that_claims_what_was_never_sent_changes_nothing() -> None:
     list(cast.block(b"pcm!", frames=1, lost_frames=0))
     for turn in range(1, 300):
         told(cast, highest=1000 * turn, received=0, now_ns=turn * 200 * MS)
-    assert cast._listeners[1].policy.rate is RepairRate.HALF
+    assert cast._listeners[1].legs[0].policy.rate is RepairRate.HALF
     assert cast._listeners[1].losses.dropped == 299
 
 

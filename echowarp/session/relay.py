@@ -1,0 +1,298 @@
+"""The streams of talkers: taken in, and passed on to those who hear them.
+
+Source: protocol 1, section 7. A block goes on as it comes, at once and in the order of
+coming, its `seq` and `time` kept, under each listener's own stream byte, key and number.
+What was lost on the way here and is found again goes on too. Losses on the way down are
+each leg's own business. One thread owns a `Relay` and the downlinks in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from dataclasses import replace
+from typing import Generic, TypeVar
+
+from echowarp.errors import ProtocolError
+from echowarp.session.fanout import Downlink, Fanout, Leg, Outgoing, RowMaker
+from echowarp.session.reports import REPORT_INTERVAL_NS, ReceiptCounter
+from echowarp.session.stream_bytes import StreamBytes
+from echowarp.session.uplink import Found, Solver, Uplink
+from echowarp.wire.datagram import CLIENT_BIT, DatagramType
+from echowarp.wire.feedback import Report, ReportEntry, pack_report, pack_request
+from echowarp.wire.records import End, EndReason, Stream
+from echowarp.wire.serial import wrap
+
+MS = 1_000_000
+LINGER_NS = 2_000 * MS
+"""How long after its end a stream's blocks are still asked for and answered."""
+MAX_LINGERING = 2
+"""Ended streams that are kept so for one talker."""
+FIRST_RTO_NS = 100 * MS
+FIRST_TARGET_NS = 40 * MS
+"""What a talker is told of its listeners' delay before they have told it."""
+
+TALK_TYPES = frozenset(
+    int(kind) | CLIENT_BIT
+    for kind in (DatagramType.BLOCK, DatagramType.RESEND, DatagramType.REPAIR)
+)
+"""Types of datagrams that `Relay.receive` takes."""
+_REPAIR, _RESEND = int(DatagramType.REPAIR), int(DatagramType.RESEND)
+_ASK = int(DatagramType.REQUEST) & ~CLIENT_BIT
+_TELL = int(DatagramType.REPORT) & ~CLIENT_BIT
+
+WayT = TypeVar("WayT", bound=Hashable)
+
+
+class _Talk(Generic[WayT]):
+    """One stream of a talker. announced: with the byte that its talker uses."""
+
+    def __init__(self, announced: Stream, uplink: Uplink, fanout: Fanout[WayT]) -> None:
+        self.announced = announced
+        self.uplink = uplink
+        self.fanout = fanout
+        self.over_ns: int | None = None
+        """Ended, and kept until then."""
+
+
+class _Member(Generic[WayT]):
+    """One session."""
+
+    def __init__(self, downlink: Downlink[WayT], user: int) -> None:
+        self.downlink = downlink
+        self.user = user
+        self.bytes = StreamBytes()
+        self.receipts = ReceiptCounter()
+        self.talks: dict[int, _Talk[WayT]] = {}
+        self.current: _Talk[WayT] | None = None
+        self.listeners: frozenset[int] = frozenset()
+        self.report_ns = 0
+
+
+class Relay(Generic[WayT]):
+    """Passes streams on. rows, solver: make what a new stream needs of each; the solver is
+    told where the stream begins, its first seq and time."""
+
+    def __init__(
+        self, *, rows: Callable[[], RowMaker], solver: Callable[[int, int], Solver]
+    ) -> None:
+        self.dropped = 0
+        """Datagrams of no stream, or with nothing in them."""
+        self._make_rows = rows
+        self._make_solver = solver
+        self._members: dict[int, _Member[WayT]] = {}
+        self._out: list[tuple[int, Stream | End]] = []
+        self._overheard: frozenset[int] = frozenset()
+        self._heard: list[tuple[int, Found]] = []
+
+    def join(self, downlink: Downlink[WayT], user: int) -> None:
+        """A session began. Opening and pausing its way is its owner's business."""
+        self._members[downlink.connection] = _Member(downlink, user)
+
+    def leave(self, connection: int, now_ns: int) -> None:
+        """A session ended: what it said ends, and it hears nothing more."""
+        member = self._members.pop(connection, None)
+        if member is None:
+            return
+        for talk in tuple(member.talks.values()):
+            self._close(member, talk, EndReason.STOPPED, now_ns)
+        for leg in tuple(member.downlink.legs.values()):
+            if leg.stream != 0:
+                leg.fanout.remove(leg)
+
+    def talk(self, connection: int, stream: Stream, now_ns: int) -> None:
+        """A client asks to send a stream: it is told the byte to use, or END."""
+        member = self._members.get(connection)
+        if member is None:
+            return
+        if member.current is not None:
+            self._end(member, member.current, None, EndReason.REPLACED, now_ns)
+        byte = None
+        try:
+            uplink = Uplink(stream, self._make_solver(stream.seq, stream.time), now_ns)
+            byte = member.bytes.take(now_ns)
+        except ProtocolError:
+            self.dropped += 1
+        if byte is None:
+            refusal = End(stream=0, seq=stream.seq, reason=EndReason.STOPPED)
+            self._out.append((connection, refusal))
+            return
+        announced = replace(stream, stream=byte, user=member.user)
+        fanout: Fanout[WayT] = Fanout(block_ns=uplink.block_ns, rows=self._make_rows())
+        member.current = member.talks[byte] = _Talk(announced, uplink, fanout)
+        self._out.append((connection, announced))
+        self._sync(member, now_ns)
+
+    def end(self, connection: int, end: End, now_ns: int) -> None:
+        """A talker's stream ends: its listeners are told, and get what it still has."""
+        member = self._members.get(connection)
+        talk = None if member is None else member.talks.get(end.stream)
+        if member is not None and talk is not None and talk.over_ns is None:
+            self._end(member, talk, end.seq, end.reason, now_ns)
+
+    def hear(self, connection: int, listeners: Iterable[int], now_ns: int) -> None:
+        """What that session says goes to these, by connection, and to nobody else."""
+        member = self._members.get(connection)
+        if member is not None:
+            member.listeners = frozenset(listeners) - {connection}
+            self._sync(member, now_ns)
+
+    def overhear(self, connections: Iterable[int]) -> None:
+        """What those say is given to `heard` as well: to be played here."""
+        self._overheard = frozenset(connections)
+
+    def heard(self) -> list[tuple[int, Found]]:
+        """Drains (connection, block) of those that are overheard."""
+        heard, self._heard = self._heard, []
+        return heard
+
+    def numbered(self, connection: int, number: int, now_ns: int) -> None:
+        """A datagram of that number came from a session: the talker is told of losses."""
+        member = self._members.get(connection)
+        if member is not None and member.talks:
+            member.receipts.accepted(number, now_ns)
+
+    def receive(
+        self, connection: int, kind: int, stream: int, body: bytes, now_ns: int
+    ) -> Iterator[Outgoing[WayT]]:
+        """A talker's datagram, opened: gives what goes on to its listeners.
+
+        kind: among TALK_TYPES; stream: the talker's byte.
+        """
+        member = self._members.get(connection)
+        talk = None if member is None else member.talks.get(stream)
+        if talk is None:
+            self.dropped += 1
+            return
+        kind &= ~CLIENT_BIT
+        try:
+            if kind == _REPAIR:
+                found = talk.uplink.repair(body, now_ns)
+            else:
+                found = talk.uplink.block(body, now_ns, resent=kind == _RESEND)
+        except ProtocolError:
+            self.dropped += 1
+            return
+        for each in found:
+            if connection in self._overheard:
+                self._heard.append((connection, each))
+            if each.late:
+                yield from talk.fanout.send_late(
+                    each.seq, each.time, each.payload, recovered=each.recovered
+                )
+            else:
+                yield from talk.fanout.send(each.seq, each.time, each.payload)
+
+    def timeout_ns(self) -> int | None:
+        """When `handle_timeout` has something to do, or None."""
+        due = []
+        for member in self._members.values():
+            for talk in member.talks.values():
+                due += [talk.over_ns, talk.uplink.timeout_ns()]
+            if member.talks:
+                due.append(member.report_ns)
+        return min((each for each in due if each is not None), default=None)
+
+    def handle_timeout(self, now_ns: int) -> Iterator[Outgoing[WayT]]:
+        """Asks talkers for what is missing, tells them of losses, forgets what is over."""
+        for member in tuple(self._members.values()):
+            for talk in tuple(member.talks.values()):
+                if talk.over_ns is not None and now_ns >= talk.over_ns:
+                    self._close(member, talk, EndReason.STOPPED, now_ns)
+                else:
+                    yield from self._ask(member, talk, now_ns)
+            if member.talks and now_ns >= member.report_ns:
+                member.report_ns = now_ns + REPORT_INTERVAL_NS
+                # Stream bytes that ran short may have come free.
+                self._sync(member, now_ns)
+                yield from self._report(member, now_ns)
+
+    def to_send(self) -> list[tuple[int, Stream | End]]:
+        """Drains (connection, record)."""
+        out, self._out = self._out, []
+        return out
+
+    def _ask(
+        self, member: _Member[WayT], talk: _Talk[WayT], now_ns: int
+    ) -> Iterator[Outgoing[WayT]]:
+        downlink, uplink = member.downlink, talk.uplink
+        due_ns = uplink.timeout_ns()
+        if due_ns is None or now_ns < due_ns:
+            return
+        uplink.set_round_trip(downlink.rto_ns or FIRST_RTO_NS)
+        for request in uplink.requests(now_ns):
+            if downlink.way is not None:
+                body = pack_request(request)
+                yield downlink.seal(downlink.way, _ASK, talk.announced.stream, body)
+
+    def _report(self, member: _Member[WayT], now_ns: int) -> Iterator[Outgoing[WayT]]:
+        downlink, talk = member.downlink, member.current
+        if talk is None or downlink.way is None:
+            return
+        guard_ns = talk.uplink.guard_ns
+        tally = member.receipts.tally(now_ns, guard_ns)
+        if tally is None:
+            return
+        targets = [leg.target_ns for leg in talk.fanout.legs if leg.target_ns is not None]
+        target_ns = min(targets, default=FIRST_TARGET_NS)
+        entry = ReportEntry(talk.announced.stream, guard_ns, target_ns)
+        report = Report(*tally, downlink.rto_ns or FIRST_RTO_NS, (entry,))
+        yield downlink.seal(downlink.way, _TELL, len(report.entries), pack_report(report))
+
+    def _sync(self, member: _Member[WayT], now_ns: int) -> None:
+        """Makes the legs of a talker's stream those of its listeners."""
+        talk = member.current
+        if talk is None:
+            return
+        for leg in talk.fanout.legs:
+            if leg.downlink.connection not in member.listeners:
+                self._cut(talk, leg, EndReason.STOPPED, now_ns)
+        reached = {leg.downlink.connection for leg in talk.fanout.legs}
+        for connection in sorted(member.listeners - reached):
+            listener = self._members.get(connection)
+            byte = None if listener is None else listener.bytes.take(now_ns)
+            if listener is not None and byte is not None:
+                talk.fanout.add(listener.downlink, byte, now_ns)
+                seq, time = wrap(talk.uplink.next_seq), wrap(talk.uplink.next_time)
+                stream = replace(talk.announced, stream=byte, seq=seq, time=time)
+                self._out.append((connection, stream))
+
+    def _cut(self, talk: _Talk[WayT], leg: Leg[WayT], reason: EndReason, now_ns: int) -> None:
+        connection = leg.downlink.connection
+        talk.fanout.remove(leg)
+        listener = self._members.get(connection)
+        if listener is not None:
+            listener.bytes.free(leg.stream, now_ns)
+            # Where it has ended already they were told.
+            if talk.over_ns is None:
+                seq = wrap(talk.uplink.next_seq)
+                self._out.append((connection, End(stream=leg.stream, seq=seq, reason=reason)))
+
+    def _end(
+        self,
+        member: _Member[WayT],
+        talk: _Talk[WayT],
+        seq: int | None,
+        reason: EndReason,
+        now_ns: int,
+    ) -> None:
+        """A stream ends before block `seq` (u32; None: the next), and lingers."""
+        end_seq = wrap(talk.uplink.end(wrap(talk.uplink.next_seq) if seq is None else seq, now_ns))
+        for leg in talk.fanout.legs:
+            end = End(stream=leg.stream, seq=end_seq, reason=reason)
+            self._out.append((leg.downlink.connection, end))
+        talk.over_ns = now_ns + LINGER_NS
+        if member.current is talk:
+            member.current = None
+        lingering = [each for each in member.talks.values() if each.over_ns is not None]
+        for oldest in lingering[:-MAX_LINGERING]:
+            self._close(member, oldest, reason, now_ns)
+
+    def _close(
+        self, member: _Member[WayT], talk: _Talk[WayT], reason: EndReason, now_ns: int
+    ) -> None:
+        for leg in talk.fanout.legs:
+            self._cut(talk, leg, reason, now_ns)
+        del member.talks[talk.announced.stream]
+        member.bytes.free(talk.announced.stream, now_ns)
+        if member.current is talk:
+            member.current = None

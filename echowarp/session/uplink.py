@@ -1,0 +1,207 @@
+"""One talker's stream as a relay receives it: placed, repaired, bounded, never opened.
+
+Source: protocol 1, section 7. Payloads are opaque bytes here; what is wrong with their
+sound is for who plays it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple, Protocol
+
+from echowarp.errors import ProtocolError
+from echowarp.session.requests import RequestTimers
+from echowarp.session.streams import MAX_PAYLOAD_BYTES, StreamFormat, begin, format_of
+from echowarp.wire.datagram import parse_block
+from echowarp.wire.feedback import Request, parse_repair
+from echowarp.wire.records import Stream
+from echowarp.wire.serial import unwrap, wrap
+
+NS_PER_S = 1_000_000_000
+MOST_RATE_PERCENT = 150
+"""Blocks, and repair rows, that a talker may send, of what its format needs."""
+BURST_NS = NS_PER_S
+"""So much may come at once: what a network held back arrives together."""
+MIN_BLOCK_NS = NS_PER_S // 400
+MIN_BLOCK_BYTES = MAX_PAYLOAD_BYTES // 2
+"""A block lasts 2.5 ms at least, or is as large as half of what a datagram holds."""
+SEALED_CODEC_BIT = 0x80
+"""Of the codec in STREAM: its payloads are sealed end to end."""
+SEAL_TAG_BYTES = 16
+
+
+class Solver(Protocol):
+    """Finds lost blocks, as (seq, time, payload), from the blocks and rows that came."""
+
+    def block(self, seq: int, time: int, payload: bytes) -> Sequence[tuple[int, int, bytes]]:
+        """A block was received; gives what is solved by it."""
+
+    def repair(self, seq: int, width: int, total: bytes) -> Sequence[tuple[int, int, bytes]]:
+        """A repair row was received; gives what is solved by it."""
+
+
+class Found(NamedTuple):
+    """A block that is new, counters unwrapped. recovered: lost first, then come by a
+    resend or by repair; late: after a later one."""
+
+    seq: int
+    time: int
+    payload: bytes
+    recovered: bool
+    late: bool
+
+
+class _Pace:
+    """Lets through so many a second and no more.
+
+    Source: the virtual scheduling algorithm of ITU-T I.371, annex A.
+    """
+
+    def __init__(self, every_ns: int) -> None:
+        self._every_ns = every_ns
+        self._paid_until_ns = 0
+
+    def affords(self, now_ns: int) -> bool:
+        paid_until_ns = max(self._paid_until_ns, now_ns) + self._every_ns
+        if paid_until_ns > now_ns + BURST_NS:
+            return False
+        self._paid_until_ns = paid_until_ns
+        return True
+
+
+def is_sealed(stream: Stream) -> bool:
+    """Whether a stream's payloads are sealed end to end."""
+    return bool(stream.codec & SEALED_CODEC_BIT)
+
+
+def relayed_format(stream: Stream) -> StreamFormat:
+    """The format of a stream to pass on, whether its payloads are sealed or not.
+
+    Raises ProtocolError for one that nobody could play, or that is cut finer than sense.
+    """
+    fmt = format_of(replace(stream, codec=stream.codec & ~SEALED_CODEC_BIT))
+    block_bytes = fmt.block_frames * fmt.frame_bytes
+    if is_sealed(stream) and block_bytes + SEAL_TAG_BYTES > MAX_PAYLOAD_BYTES:
+        raise ProtocolError(f"sealed blocks of {fmt.block_frames} frames do not fit a datagram")
+    if fmt.block_frames * NS_PER_S < MIN_BLOCK_NS * fmt.rate and block_bytes < MIN_BLOCK_BYTES:
+        raise ProtocolError(f"blocks of {fmt.block_frames} frames are too short")
+    return fmt
+
+
+class Uplink:
+    """Receives one stream. stream: as the talker announced it.
+
+    Raises ProtocolError as `relayed_format` does.
+    """
+
+    def __init__(self, stream: Stream, solver: Solver, now_ns: int) -> None:
+        fmt = relayed_format(stream)
+        self.block_ns = fmt.block_frames * NS_PER_S // fmt.rate
+        self.dropped = 0
+        """Datagrams out of place, seen already, or beyond the talker's rate."""
+        self._sealed = is_sealed(stream)
+        self._tracker = begin(replace(stream, codec=0), now_ns)
+        self._timers = RequestTimers(next_seq=stream.seq, block_ns=self.block_ns)
+        self._solver = solver
+        every_ns = self.block_ns * 100 // MOST_RATE_PERCENT
+        self._blocks, self._rows = _Pace(every_ns), _Pace(every_ns)
+        self._kept_blocks = NS_PER_S // self.block_ns
+        self._seen: set[int] = set()
+        self._highest = stream.seq - 1
+        self._next_time = stream.time
+        self._end_seq: int | None = None
+
+    @property
+    def next_seq(self) -> int:
+        """Unwrapped number of the next block; after the end, one past the last."""
+        return self._highest + 1 if self._end_seq is None else self._end_seq
+
+    @property
+    def next_time(self) -> int:
+        """Unwrapped time of the next block, as far as it can be foretold."""
+        return self._next_time
+
+    @property
+    def guard_ns(self) -> int:
+        """How long a missing block is waited for before it is asked for."""
+        return self._timers.guard_ns
+
+    def block(self, body: bytes, now_ns: int, *, resent: bool) -> list[Found]:
+        """A BLOCK or RESEND has come: gives what is new by it, itself first.
+
+        Raises ProtocolError when it is too short to be one.
+        """
+        block = parse_block(body)
+        # Of sealed sound nobody here knows whole frames, so none is asked for.
+        placed = None
+        if len(block.payload) <= MAX_PAYLOAD_BYTES:
+            placed = self._tracker.place(block.seq, block.time, 0, now_ns)
+        if placed is None or not self._is_new(placed[0]) or not self._blocks.affords(now_ns):
+            self.dropped += 1
+            return []
+        seq, time = placed
+        silent = len(block.payload) <= (SEAL_TAG_BYTES if self._sealed else 0)
+        if seq > self._highest:
+            self._next_time = time + (0 if silent else self._tracker.format.block_frames)
+        self._timers.arrived(seq, now_ns, resent=resent)
+        if silent and seq > self._highest:
+            self._timers.pause()
+        found = [self._find(seq, time, block.payload, recovered=resent)]
+        return found + self._take(self._solver.block(seq, time, block.payload), now_ns)
+
+    def repair(self, body: bytes, now_ns: int) -> list[Found]:
+        """A REPAIR has come: gives what is solved by it. Raises ProtocolError as `block`."""
+        row = parse_repair(body)
+        if not self._rows.affords(now_ns):
+            self.dropped += 1
+            return []
+        seq = unwrap(row.seq, self._tracker.newest.seq)
+        return self._take(self._solver.repair(seq, row.width, row.row), now_ns)
+
+    def end(self, seq: int, now_ns: int) -> int:
+        """The stream ends before block `seq` (u32): gives that, unwrapped.
+
+        One that is nowhere near is taken to be the next.
+        """
+        try:
+            self._end_seq = self._tracker.place_end(seq, now_ns)
+        except ProtocolError:
+            self._end_seq = self._highest + 1
+        return self._end_seq
+
+    def set_round_trip(self, rto_ns: int) -> None:
+        """How long an answer may take, as the talker tells."""
+        self._timers.set_round_trip(srtt_ns=rto_ns, rto_ns=rto_ns)
+
+    def timeout_ns(self) -> int | None:
+        """When `requests` has something to ask for, or None."""
+        return self._timers.timeout_ns()
+
+    def requests(self, now_ns: int) -> list[Request]:
+        """What to ask the talker for now."""
+        return self._timers.handle_timeout(now_ns)
+
+    def _is_new(self, seq: int) -> bool:
+        if self._end_seq is not None and seq >= self._end_seq:
+            return False
+        return seq not in self._seen and seq > self._highest - self._kept_blocks
+
+    def _find(self, seq: int, time: int, payload: bytes, *, recovered: bool) -> Found:
+        late = seq < self._highest
+        self._seen.add(seq)
+        if seq > self._highest:
+            self._highest = seq
+            if len(self._seen) > 2 * self._kept_blocks:
+                self._seen = {each for each in self._seen if each > seq - self._kept_blocks}
+        return Found(seq, time, payload, recovered, late)
+
+    def _take(self, solved: Sequence[tuple[int, int, bytes]], now_ns: int) -> list[Found]:
+        found = []
+        for seq, time, payload in solved:
+            if self._is_new(seq) and (seq, time) == self._tracker.place(
+                wrap(seq), wrap(time), 0, now_ns
+            ):
+                self._timers.repaired(seq)
+                found.append(self._find(seq, time, payload, recovered=True))
+        return found

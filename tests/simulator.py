@@ -288,6 +288,7 @@ class SimClient:
         """When the card pulled, and how many frames it had had by then."""
         self.waking_ns: int | None = None
         self.connection = 0
+        self.armed = 0
         self.session: ClientSession | None = None
         if self.card_ppm is not None:
             self.clock.at(0, self.on_card)
@@ -353,15 +354,18 @@ class SimClient:
             if self.prober.heard:
                 dues.append(self.exchange.timeout_ns())
         due_ns = min(d for d in dues if d is not None)
-        self.clock.at(max(due_ns, now_ns + MS), lambda: self.on_timer(number))
+        self.armed += 1
+        self.clock.at(max(due_ns, now_ns + MS), partial(self.on_timer, number, self.armed))
 
     def deliver(self, number: int, out: bytes) -> None:
         self.server.server.received(number, out, self.clock.now_ns)
         self.server.pump()
 
-    def on_timer(self, number: int) -> None:
+    def on_timer(self, number: int, armed: int) -> None:
+        if armed != self.armed:
+            return
         if self.sleeps(self.clock.now_ns):
-            self.clock.at(self.clock.now_ns + 10 * MS, lambda: self.on_timer(number))
+            self.clock.at(self.clock.now_ns + 10 * MS, partial(self.on_timer, number, armed))
         elif number == self.connection and self.session is not None:
             self.pump()
 

@@ -53,7 +53,7 @@ class Client:
         self._stopping = threading.Event()
         self._tracker: StreamTracker | None = None
         self._connection: Connection | None = None
-        self._past_rejected = self._past_bytes = 0
+        self._past_rejected = self._past_repeated = self._past_bytes = 0
         self._rtt_ns: int | None = None
         self.status = Status()
 
@@ -88,7 +88,13 @@ class Client:
     def rejected(self) -> int:
         """Datagrams dropped: forged, replayed or malformed."""
         connection = self._connection
-        return self._past_rejected + (0 if connection is None else connection.inbox_rejected)
+        return self._past_rejected + (0 if connection is None else connection.rejected)
+
+    @property
+    def repeated(self) -> int:
+        """Datagrams that came more than once, over all connections."""
+        connection = self._connection
+        return self._past_repeated + (0 if connection is None else connection.repeated)
 
     @property
     def received_bytes(self) -> int:
@@ -165,7 +171,8 @@ class Client:
         try:
             ended = connection.run()
         finally:
-            self._past_rejected += connection.inbox_rejected
+            self._past_rejected += connection.rejected
+            self._past_repeated += connection.repeated
             self._past_bytes += connection.received_bytes
             self._connection = None
             connection.close()

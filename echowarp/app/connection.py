@@ -74,9 +74,14 @@ class Connection:
         self._settled_end = False
 
     @property
-    def inbox_rejected(self) -> int:
+    def rejected(self) -> int:
         """Datagrams dropped on this connection."""
         return 0 if self._datagrams is None else self._datagrams.inbox.rejected
+
+    @property
+    def repeated(self) -> int:
+        """Datagrams that came more than once on this connection."""
+        return 0 if self._datagrams is None else self._datagrams.inbox.repeated
 
     @property
     def received_bytes(self) -> int:

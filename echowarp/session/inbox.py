@@ -70,8 +70,13 @@ class ClientInbox:
 
     @property
     def rejected(self) -> int:
-        """Datagrams dropped for any reason, replays and forgeries included."""
-        return self.dropped + self._receiver.replayed + self._receiver.forged
+        """Datagrams dropped, forgeries included; repetitions are not."""
+        return self.dropped + self._receiver.forged
+
+    @property
+    def repeated(self) -> int:
+        """Datagrams dropped because they had come before, or are very old."""
+        return self._receiver.replayed
 
     def announce(self, stream: int, tracker: StreamTracker) -> None:
         """A stream begins: its blocks are let through from now on."""

@@ -41,10 +41,10 @@ def test_what_is_lost_is_repaired_or_sent_again(stage: Stage) -> None:
     assert (stream["received"], stream["lost"], stream["late"]) == (BLOCKS, 0, 0)
     assert stream["concealed"] == 0
     assert stream["reordered"] > 0
-    assert stream["repaired"] + stream["resent"] > 15
+    assert stream["repaired"] + stream["resent"] > 8
     assert stage.programs[0].stream["resent"] >= stream["resent"]
     # Copies of a datagram are replays to the window.
-    assert stream["rejected"] > 15
+    assert stream["duplicate"] > 15
 
 
 def test_the_automatic_target_waits_for_what_can_be_repaired(stage: Stage) -> None:

@@ -1,0 +1,366 @@
+"""Everything that reads bytes from outside, as functions of bytes.
+
+A target returns, whatever it is given. It catches the one error that its parser is
+documented to raise; any other exception is a defect.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from echowarp.config.argv import parse_command_line
+from echowarp.config.conf import parse_conf
+from echowarp.config.files import read_text
+from echowarp.config.impair import parse_impairment
+from echowarp.config.password import read_password
+from echowarp.crypto.password import encode_password
+from echowarp.crypto.record import RecordOpener, RecordSealer
+from echowarp.crypto.suite import Suite, cipher_for_audio, cipher_for_client
+from echowarp.device.wav_reader import WavReader
+from echowarp.errors import ConfigError, EchoWarpError, ProtocolError
+from echowarp.media.repair import RepairSolver
+from echowarp.session.admission import Admission
+from echowarp.session.bans import BanList, parse_ban_list
+from echowarp.session.client_session import Started
+from echowarp.session.gate import DatagramGate
+from echowarp.session.inbox import ClientInbox
+from echowarp.session.server import Server
+from echowarp.session.streams import begin, resume
+from echowarp.wire import datagram, feedback, handshake
+from echowarp.wire.buffer import RECORD_MAX_LEN, StreamBuffer
+from echowarp.wire.datagram import DatagramType, pack_header
+from echowarp.wire.handshake import FRAME_LEN, FrameType
+from echowarp.wire.records import Stream, parse_record
+from tests.hostile.samples import HOST, KEYS, STREAM
+from tests.session.pair import Pair
+from tests.virtual import MS, START_NS, seeded_bytes
+
+Target = Callable[[bytes], None]
+
+
+class Reader:
+    """Takes numbers and pieces off the front of what is fuzzed; zeros behind its end."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+
+    def __bool__(self) -> bool:
+        return self._at < len(self._data)
+
+    def number(self, size_bytes: int = 1) -> int:
+        """An unsigned number of so many bytes."""
+        return int.from_bytes(self.piece(size_bytes), "big")
+
+    def piece(self, size_bytes: int) -> bytes:
+        """So many bytes, as far as there are any."""
+        taken = self._data[self._at : self._at + size_bytes]
+        self._at += size_bytes
+        return taken
+
+    def pieces(self) -> Iterator[bytes]:
+        """All that is left, each piece behind its length in two bytes."""
+        while self:
+            yield self.piece(self.number(2) % 2_048)
+
+    def rest(self) -> bytes:
+        """All that is left."""
+        return self.piece(len(self._data))
+
+
+def wire_handshake(data: bytes) -> None:
+    """Frames of the right length and type, of any content."""
+    reader = Reader(data)
+    kinds = tuple(FRAME_LEN)
+    kind = kinds[reader.number() % len(kinds)]
+    size = FRAME_LEN[kind]
+    frame = size.to_bytes(2, "big") + bytes((kind,)) + reader.piece(size - 1).ljust(size - 1, b"\0")
+    assert handshake.frame_type(frame) is kind
+    if kind is FrameType.GREETING:
+        with suppress(ProtocolError):
+            handshake.parse_greeting(frame)
+    elif kind is FrameType.HELLO:
+        assert handshake.pack_hello(handshake.parse_hello(frame)) == frame
+    elif kind is FrameType.ERROR:
+        assert handshake.pack_error(handshake.parse_error(frame)) == frame
+
+
+def wire_records(data: bytes) -> None:
+    """The plaintext of a control record."""
+    with suppress(ProtocolError):
+        parse_record(data)
+
+
+def wire_datagram(data: bytes) -> None:
+    """An envelope and a block."""
+    with suppress(ProtocolError):
+        header = datagram.parse_header(data)
+        assert pack_header(*header) == data[: datagram.HEADER_BYTES]
+        block = datagram.parse_block(data[datagram.HEADER_BYTES :])
+        assert datagram.pack_block(*block) == data[datagram.HEADER_BYTES :]
+
+
+def wire_feedback(data: bytes) -> None:
+    """The bodies that steer a stream; the first byte is how many entries a report claims."""
+    reader = Reader(data)
+    entries, body = reader.number(), reader.rest()
+    for parse in (
+        feedback.parse_clock_ask,
+        feedback.parse_clock_answer,
+        feedback.parse_repair,
+        lambda body: list(feedback.parse_request(body).offsets()),
+        lambda body: feedback.parse_report(body, entries),
+    ):
+        with suppress(ProtocolError):
+            parse(body)
+
+
+def wire_buffer(data: bytes) -> None:
+    """A byte stream in pieces: frames first, then records, none of it held for long."""
+    buffer = StreamBuffer()
+    waiting = [FrameType.GREETING, FrameType.REPLY, FrameType.ACCEPT]
+    with suppress(ProtocolError):
+        for piece in Reader(data).pieces():
+            buffer.feed(piece)
+            while waiting and buffer.take_frame(waiting[0]) is not None:
+                del waiting[0]
+            while not waiting and buffer.take_record() is not None:
+                pass
+            assert len(buffer._data) < RECORD_MAX_LEN + 2
+
+
+def crypto_record(data: bytes) -> None:
+    """Records of a stranger."""
+    opener = RecordOpener(bytes(32))
+    for piece in Reader(data).pieces():
+        with suppress(ProtocolError):
+            opener.open(piece)
+
+
+def _drive(data: bytes, *, to_client: bool) -> None:
+    """The state machine of one end: how far the handshake goes first, whether records are
+    sealed as they should be, then pieces, with time between them."""
+    reader = Reader(data)
+    progress, honest = reader.number() % 4, reader.number() % 2
+    pair = Pair()
+    turns = (pair.down, pair.up, pair.down, pair.up, pair.down)
+    for turn in turns[: (0, 1, 3, 5)[progress]]:
+        turn()
+    end = pair.client if to_client else pair.server
+    keys = pair.server_keys()
+    sealer = None
+    if honest and keys is not None:
+        sealer = RecordSealer(keys.control_server if to_client else keys.control_client)
+    for piece in reader.pieces():
+        plaintext = piece[:1_024]
+        end.receive(sealer.seal(plaintext) if sealer and plaintext else piece, pair.now_ns)
+        for event in end.events():
+            assert keys is not None or not isinstance(event, Started)
+        end.to_send()
+        assert end.closed == (end.timeout_ns() is None)
+        pair.wait(len(piece) * MS)
+
+
+def session_server_connection(data: bytes) -> None:
+    """The server's end of a connection."""
+    _drive(data, to_client=False)
+
+
+def session_client_session(data: bytes) -> None:
+    """The client's end of a connection."""
+    _drive(data, to_client=True)
+
+
+def session_server(data: bytes) -> None:
+    """A server with several connections that come, speak, go and let time pass."""
+    server = Server(
+        prs=b"password",
+        suite=Suite.ENCRYPTED,
+        max_clients=2,
+        admission=Admission(limit=2, bans=BanList()),
+        random_bytes=seeded_bytes(1),
+        streams=lambda: [STREAM],
+    )
+    now_ns, reader = START_NS, Reader(data)
+    for number in range(24):
+        if not reader:
+            break
+        action, connection = divmod(reader.number(), 8)
+        if action % 4 == 0:
+            server.connected(100 * number + connection, f"192.0.2.{connection}", now_ns)
+        elif action % 4 == 1:
+            said = reader.piece(reader.number())
+            for known in list(server._connections)[connection:][:1]:
+                server.received(known, said, now_ns)
+        elif action % 4 == 2:
+            for known in list(server._connections)[connection:][:1]:
+                server.disconnected(known, now_ns)
+        else:
+            now_ns += reader.number() * 100 * MS
+            server.handle_timeout(now_ns)
+        server.to_send()
+        server.events()
+        due_ns = server.timeout_ns()
+        assert server.idle or due_ns is not None
+
+
+def session_inbox(data: bytes) -> None:
+    """Datagrams to a client: as they are, or with a right envelope and tag."""
+    reader = Reader(data)
+    suite = Suite(reader.number() % 3)
+    honest = reader.number() % 2
+    inbox = ClientInbox(keys=KEYS, suite=suite)
+    inbox.announce(0, begin(STREAM, START_NS))
+    cipher, now_ns = cipher_for_audio(suite, KEYS), START_NS
+    for number, piece in enumerate(reader.pieces()):
+        now_ns += len(piece) * MS
+        whole = piece
+        if honest:
+            header = pack_header(piece[0] if piece else 0, 0, KEYS.session, number)
+            whole = cipher.seal(header, piece[1:])
+        inbox.receive(whole, now_ns)
+        inbox.receipts.tally(now_ns, 2 * MS)
+
+
+def session_gate(data: bytes) -> None:
+    """Datagrams to a server: as they are, or with a right envelope and tag."""
+    reader = Reader(data)
+    honest = reader.number() % 2
+    gate: DatagramGate[int] = DatagramGate()
+    gate.admit(1, HOST, KEYS)
+    cipher, now_ns = cipher_for_client(KEYS), START_NS
+    for number, piece in enumerate(reader.pieces()):
+        now_ns += len(piece) * MS
+        whole = piece
+        if honest:
+            kind = DatagramType.PROBE | (piece[0] if piece else 0)
+            header = pack_header(kind, len(piece) % 256, KEYS.session, number)
+            whole = cipher.seal(header, piece[1:])
+        opened = gate.receive(whole, HOST, len(piece) % 3, now_ns)
+        assert honest or opened is None
+        gate.feedback()
+        gate.silent(now_ns)
+
+
+def session_streams(data: bytes) -> None:
+    """A STREAM, another one after a reconnection, and blocks of any number and time."""
+    reader = Reader(data)
+    with suppress(ProtocolError):
+        tracker = begin(_stream(reader), START_NS)
+        later = resume(_stream(reader), tracker, START_NS + reader.number(2) * MS) or tracker
+        now_ns = START_NS
+        while reader:
+            now_ns += reader.number(2) * MS
+            seq, time, size = reader.number(4), reader.number(4), reader.number(2)
+            later.place(seq, time, size, now_ns)
+        later.place_end(reader.number(4), now_ns)
+
+
+def _stream(reader: Reader) -> Stream:
+    return Stream(
+        stream=0,
+        codec=reader.number() % 2,
+        rate=reader.number(3),
+        channels=reader.number(),
+        block=reader.number(2),
+        seq=reader.number(4),
+        time=reader.number(4),
+        user=0,
+    )
+
+
+def media_repair(data: bytes) -> None:
+    """Blocks and rows in any order, near one another and far away, as parsed rows are."""
+    reader = Reader(data)
+    solver = RepairSolver(1_000, 0)
+    for _ in range(64):
+        if not reader:
+            break
+        action, seq = reader.number(), 1_000 + reader.number()
+        if action % 8 == 0:
+            seq += reader.number(5)
+        if action % 16 < 8:
+            payload = reader.piece(reader.number() % 64)
+            solver.block(seq, (seq - 1_000) * 4 + action // 64, payload)
+        elif action % 16 < 15:
+            body = seq.to_bytes(8, "big")[-4:] + reader.piece(1 + reader.number() % 64)
+            with suppress(ProtocolError):
+                row = feedback.parse_repair(body)
+                solver.repair(seq, row.width, row.row)
+        else:
+            solver.forget_before(seq)
+
+
+def ban_list(data: bytes) -> None:
+    """The file of bans, read as the program reads it."""
+    bans, bad_lines = parse_ban_list(data.decode("utf-8", "replace"))
+    assert len(bans) + len(bad_lines) <= data.count(b"\n") + data.count(b"\r") + len(data) + 1
+    for host in ("192.0.2.1", "::1", "fe80::1%eth0", "::ffff:192.0.2.1"):
+        assert (host in bans) in (True, False)
+
+
+_FOLDER = tempfile.TemporaryDirectory(prefix="echowarp-fuzz-")
+_FILE = os.path.join(_FOLDER.name, "given")
+
+
+def _given(data: bytes) -> str:
+    Path(_FILE).write_bytes(data)
+    return _FILE
+
+
+def config_file(data: bytes) -> None:
+    """A config file, from its bytes on."""
+    with suppress(ConfigError):
+        parse_conf(read_text(_given(data)), "given")
+
+
+def password_file(data: bytes) -> None:
+    """A file with a password, and the password."""
+    with suppress(ConfigError):
+        prs = encode_password(read_password(_given(data)))
+        assert 1 <= len(prs) <= 1_024
+
+
+def wav_file(data: bytes) -> None:
+    """A WAV file, and the sound in it."""
+    with suppress(ConfigError):
+        reader = WavReader(_given(data))
+        try:
+            for _ in range(4):
+                assert len(reader.read(100)) <= 200 * reader.channels
+            reader.rewind()
+            reader.read(1)
+        finally:
+            reader.close()
+
+
+def argv(data: bytes) -> None:
+    """The command line: words with NUL between them, which no word can contain."""
+    words = [os.fsdecode(word) for word in data.split(b"\0")]
+    here = os.getcwd()
+    os.chdir(_FOLDER.name)
+    try:
+        with suppress(EchoWarpError):
+            parse_command_line(words, {}, stdin=io.BytesIO(b"word\n"))
+    finally:
+        os.chdir(here)
+
+
+def impairment(data: bytes) -> None:
+    """What --impair says."""
+    with suppress(ValueError):
+        parse_impairment(data.decode("utf-8", "replace"))
+
+
+TARGETS: tuple[Target, ...] = (
+    *(wire_handshake, wire_records, wire_datagram, wire_feedback, wire_buffer, crypto_record),
+    *(session_server_connection, session_client_session, session_server),
+    *(session_inbox, session_gate, session_streams, media_repair),
+    *(ban_list, config_file, password_file, wav_file, argv, impairment),
+)
+BY_NAME = {target.__name__: target for target in TARGETS}

@@ -90,6 +90,8 @@ class People:
         self._hearing: dict[int, frozenset[int]] = {}
         self._out: list[tuple[int, PeopleRecord]] = []
         self._events: list[PeopleEvent] = []
+        self._moved = False
+        """Who hears whom may have changed: that is worked out only then."""
 
     def joined(self, user: int, token: bytes, now_ns: int) -> None:
         """A session began; token: the `resume` that its SESSION told."""
@@ -99,11 +101,12 @@ class People:
         """A session ended. lost: neither side said goodbye, so it may come back."""
         if self._visits.pop(user, None) is None:
             return
+        self._moved = True
         if lost:
             self.roster.lost(user, now_ns)
         else:
             self.roster.left(user)
-        self._settle(now_ns)
+        self._settle()
 
     def receive(self, user: int, record: PeopleRecord, now_ns: int) -> None:
         """A client says something about people. What is no client's to say is ignored."""
@@ -122,7 +125,7 @@ class People:
             elif now_ns >= visit.told_until_ns:
                 visit.told_until_ns = now_ns + NS_PER_S
                 self._say_too_fast(user, record)
-        self._settle(now_ns)
+        self._settle()
 
     def _obey(self, user: int, record: Enter | Call | Room | Pair, now_ns: int) -> None:
         seat = self.roster.seat_of(user)
@@ -151,6 +154,7 @@ class People:
         )
         if entered is None:
             return
+        self._moved = True
         if entered.displaced is not None:
             self._events.append(Displaced(user=entered.displaced))
             self._visits.pop(entered.displaced, None)
@@ -175,6 +179,7 @@ class People:
 
     def _room(self, seat: int, text: str, now_ns: int) -> None:
         answer = self.rooms.join(seat, text) if text else self.rooms.leave(seat)
+        self._moved = True
         user = self.roster.user_of(seat)
         assert user is not None, "only somebody who is here asks for a room"
         self._out.append((user, RoomNews(state=answer.state, name=answer.name)))
@@ -219,7 +224,7 @@ class People:
         """Does whatever is due."""
         self.roster.handle_timeout(now_ns)
         self.calls.handle_timeout(now_ns)
-        self._settle(now_ns)
+        self._settle()
 
     def to_send(self) -> list[tuple[int, PeopleRecord]]:
         """Drains (user, record)."""
@@ -231,17 +236,21 @@ class People:
         events, self._events = self._events, []
         return events
 
-    def _settle(self, now_ns: int) -> None:
+    def _settle(self) -> None:
         departed: dict[int, tuple[int, str]] = {}
         for gone in self.roster.gone():
             departed[gone.seat] = gone.user, gone.name
             self.calls.gone(gone.seat, lost=gone.lost)
             self.rooms.leave(gone.seat)
+            self._moved = True
         # The roster first: whoever is named in the news is known by then.
         self._out += self.roster.to_send()
         for news in self.calls.news():
             self._tell(news, departed)
-        self._tell_hearing()
+            self._moved = True
+        if self._moved:
+            self._moved = False
+            self._tell_hearing()
 
     def _tell(self, news: News, departed: Mapping[int, tuple[int, str]]) -> None:
         user = self.roster.user_of(news.seat)

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from echowarp.errors import ProtocolError
 from echowarp.session.people import Displaced, Flooding, Hearing, People
 from echowarp.wire.people import (
     NO_TOKEN,
+    PEOPLE_TYPES,
     Appear,
     Call,
     CallAction,
@@ -18,6 +22,8 @@ from echowarp.wire.people import (
     RoomNews,
     User,
     Welcome,
+    pack_people,
+    parse_people,
 )
 from echowarp.wire.people_codes import (
     CallAct,
@@ -332,3 +338,28 @@ def test_a_flood_is_told_once_a_second_and_harms_nobody() -> None:
     # Hanging up is always allowed.
     server.say(1, CallAction(act=CallAct.HANG_UP, user=0))
     assert server.news(2) == [(CallState.ENDED, CallReason.HUNG_UP, 1, "Al")]
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 4), st.sampled_from(sorted(PEOPLE_TYPES)), st.binary(max_size=60)),
+        max_size=40,
+    )
+)
+def test_nothing_that_clients_say_breaks_it(said: list[tuple[int, int, bytes]]) -> None:
+    server = Server()
+    for user in (1, 2):
+        server.enter(user, f"{user}x")
+    server.people.joined(3, token(3), 0)
+    for user, kind, body in said:
+        server.now_ns += S // 50
+        try:
+            record = parse_people(bytes((kind,)) + body)
+        except ProtocolError:
+            continue
+        if record is not None:
+            server.say(user, record)
+        for told in server.told.values():
+            for each in told:
+                assert parse_people(pack_people(each)) == each
+    server.wait(100)

@@ -60,6 +60,7 @@ class Broadcast(Generic[WayT]):
 
         Gives its downlink, for whatever else goes that way.
         """
+        self.remove(connection)
         downlink = self._listeners[connection] = Downlink(connection, sender)
         self._fanout.add(downlink, SERVER_STREAM, now_ns)
         return downlink

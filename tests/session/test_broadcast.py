@@ -183,6 +183,15 @@ def test_pausing_and_removing() -> None:
     assert [sent[0] for sent in send(cast)] == [2]
 
 
+def test_who_joins_again_is_there_once() -> None:
+    cast = broadcast(1)
+    cast.open(1, "old")
+    cast.add(1, sender(b"sessions"), 0)
+    assert (cast.open_listeners, send(cast)) == (0, [])
+    cast.open(1, "new")
+    assert [way for _, way, _, _ in send(cast)] == ["new"]
+
+
 def test_who_is_not_there_is_no_matter() -> None:
     cast = broadcast(1)
     cast.open(9, "way")

@@ -363,3 +363,55 @@ def test_nothing_that_clients_say_breaks_it(said: list[tuple[int, int, bytes]]) 
             for each in told:
                 assert parse_people(pack_people(each)) == each
     server.wait(100)
+
+
+USERS = st.integers(1, 5)
+WORDS = st.sampled_from(["al", "bo", "cy", "di", "A1", "hall", "", " "])
+WISHES = st.sampled_from(Wish)
+SAID = st.one_of(
+    st.builds(
+        Enter,
+        wish=WISHES,
+        presence=st.just(Presence(0)),
+        resume=st.builds(token, USERS),
+        name=WORDS,
+        target=WORDS,
+    ),
+    st.builds(Call, name=WORDS),
+    st.builds(Room, name=WORDS),
+    st.builds(CallAction, act=st.sampled_from(CallAct), user=st.integers(0, 5)),
+)
+LOSE, LEAVE, WAIT = "lose", "leave", "wait"
+
+
+@given(
+    st.lists(st.tuples(USERS, st.one_of(SAID, st.sampled_from([LOSE, LEAVE, WAIT]))), max_size=60)
+)
+def test_whatever_they_do_hearing_is_mutual_and_of_those_who_are_here(
+    done: list[tuple[int, PeopleRecord | str]],
+) -> None:
+    server, here = Server(), set[int]()
+    for user, what in done:
+        if what == WAIT:
+            server.wait(7)
+        elif what in (LOSE, LEAVE):
+            server.people.left(user, lost=what == LOSE, now_ns=server.now_ns)
+            server.drain()
+            here.discard(user)
+        elif isinstance(what, PeopleRecord):
+            if user not in here:
+                server.people.joined(user, token(user), server.now_ns)
+                server.hearing.pop(user, None)
+                here.add(user)
+            server.say(user, what)
+        for event in server.events:
+            if isinstance(event, Displaced):
+                here.discard(event.user)
+        hearing = server.people._hearing
+        assert set(hearing) <= here
+        for one, listeners in hearing.items():
+            assert one not in listeners
+            assert all(one in hearing[other] for other in listeners)
+            assert server.hearing.get(one, frozenset()) == listeners
+        assert set(server.told) <= here
+        assert len(server.people.rooms) <= len(server.people.roster)

@@ -4,6 +4,8 @@ import random
 from collections.abc import Iterable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from echowarp.crypto.schedule import SessionKeys
 from echowarp.crypto.suite import Suite, cipher_for_audio, cipher_for_client
@@ -462,3 +464,29 @@ def test_who_hears_whom_is_always_as_told() -> None:
             got = blocks(hall.say(talker, current[talker], seqs[talker]))
             assert sorted(to for to, _ in got) == sorted(table[talker])
             seqs[talker] += 1
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 3), st.sampled_from(sorted(TALK_TYPES)), st.binary(max_size=1198)),
+        max_size=30,
+    ),
+    st.integers(90, 130),
+)
+def test_a_talker_may_send_anything(sent: list[tuple[int, int, bytes]], end: int) -> None:
+    """Raw bodies, and bodies near where the stream is: nothing raises, little goes on."""
+    hall, byte = call()
+    for seq in (100, 101, 104):
+        hall.say(1, byte, seq)
+    passed = 0
+    for near, kind, body in sent:
+        if near == 1:
+            body = pack_block(96 + len(body) % 16, 7000 + len(body) % 4096, body[8:])
+        elif near == 2:
+            body = (96 + len(body) % 16).to_bytes(4, "big") + bytes((len(body) % 26,)) + body[5:]
+        passed += len(blocks(hall.receive(1, byte, kind & ~CLIENT_BIT, body)))
+        hall.wait(7 * MS)
+    assert passed <= 2 * len(sent) + 3
+    hall.relay.end(1, End(stream=byte, seq=end, reason=EndReason.STOPPED), hall.now_ns)
+    hall.wait(3 * S)
+    assert hall.relay.timeout_ns() is None

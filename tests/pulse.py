@@ -31,6 +31,11 @@ pcm.!default { type pulse }
 """
 
 
+_SINK = "rate=48000 channels=2 format=s16le norewinds=1"
+"""Without rewinds a null sink works in steps of 50 ms; with them an idle one first finishes
+two seconds of silence."""
+
+
 @contextlib.contextmanager
 def private_pulse() -> Iterator[dict[str, str]]:
     """Runs the daemon; gives the whole environment for processes that are to use it.
@@ -46,20 +51,46 @@ def private_pulse() -> Iterator[dict[str, str]]:
     with tempfile.TemporaryDirectory(prefix="pulse-") as folder:
         env = _environment(folder)
         Path(folder, ".asoundrc").write_text(_DEVICES)
-        with Path(folder, "pulse.log").open("wb") as log:
-            daemon = subprocess.Popen(
-                _command(folder), env=env, stdout=log, stderr=log, preexec_fn=raise_priority
-            )
-        try:
-            _wait_until_ready(env, daemon, Path(folder, "pulse.log"))
-            for default in (("source", "cap.monitor"), ("sink", "play")):
-                subprocess.run(
-                    ["pactl", f"set-default-{default[0]}", default[1]], env=env, check=True
-                )
+        with run_daemon(env) as daemon:
             yield {**env, PID: str(daemon.pid)}
-        finally:
-            daemon.kill()
-            daemon.wait()
+
+
+@contextlib.contextmanager
+def run_daemon(env: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """Runs the daemon of that environment, also again after one that was killed."""
+    folder = env["HOME"]
+    with Path(folder, "pulse.log").open("wb") as log:
+        daemon = subprocess.Popen(
+            _command(folder), env=env, stdout=log, stderr=log, preexec_fn=raise_priority
+        )
+    try:
+        _wait_until_ready(env, daemon, Path(folder, "pulse.log"))
+        pactl(env, "set-default-source", "cap.monitor")
+        pactl(env, "set-default-sink", "play")
+        yield daemon
+    finally:
+        daemon.kill()
+        daemon.wait()
+
+
+def pactl(env: dict[str, str], *arguments: str) -> str:
+    """What `pactl` answers."""
+    run = subprocess.run(
+        ["pactl", *arguments], env=env, check=True, stdout=subprocess.PIPE, text=True
+    )
+    return run.stdout
+
+
+def unplug(env: dict[str, str], sink: str) -> None:
+    """Takes a sink and its monitor away."""
+    for line in pactl(env, "list", "short", "modules").splitlines():
+        if f"sink_name={sink} " in line:
+            pactl(env, "unload-module", line.split()[0])
+
+
+def plug_in(env: dict[str, str], sink: str) -> None:
+    """Makes that sink, as it was."""
+    pactl(env, "load-module", "module-null-sink", f"sink_name={sink}", *_SINK.split())
 
 
 def raise_priority() -> None:
@@ -82,9 +113,6 @@ def _environment(folder: str) -> dict[str, str]:
 
 
 def _command(folder: str) -> list[str]:
-    # Without rewinds a null sink works in steps of 50 ms; with them an idle one first
-    # finishes two seconds of silence.
-    sink = "rate=48000 channels=2 format=s16le norewinds=1"
     return [
         "pulseaudio",
         "-n",
@@ -97,9 +125,9 @@ def _command(folder: str) -> list[str]:
         "-L",
         f"module-native-protocol-unix auth-anonymous=1 socket={folder}/native",
         "-L",
-        f"module-null-sink sink_name=cap {sink}",
+        f"module-null-sink sink_name=cap {_SINK}",
         "-L",
-        f"module-null-sink sink_name=play {sink}",
+        f"module-null-sink sink_name=play {_SINK}",
     ]
 
 

@@ -6,13 +6,18 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 
 from echowarp.config.settings import Settings
 from echowarp.device import portaudio
-from echowarp.device.card import CardSource, open_card_sink, open_card_source
+from echowarp.device.catalogue import Want
+from echowarp.device.default_device import make_watch
 from echowarp.device.file_source import PipeSource, ToneSource, WavSource
+from echowarp.device.opening import Asked, SinkOpener, SourceOpener
 from echowarp.device.pipe_sink import NullSink, StdoutSink
+from echowarp.device.returning import Presence
 from echowarp.device.seams import PulledSink, PushedSink, Source
+from echowarp.device.standing import StandingSink, StandingSource
 from echowarp.device.volume import PulledVolume, PushedVolume
 from echowarp.device.wav_writer import WavSink, check_writable, next_name
 from echowarp.errors import ConfigError
@@ -25,15 +30,15 @@ DEFAULT_CHANNELS = 2
 DEFAULT_TONE_HZ = 440.0
 
 
-def open_source(settings: Settings) -> Source | None:
-    """The source of a server, opened; None for `none`.
+def open_source(settings: Settings, presence: Presence) -> Source | None:
+    """The source of a server, opened; None for `none`. presence: of its device.
 
     Raises ConfigError for a file, DeviceError for a device.
     """
     source = settings.source
     if source == "none":
         return None
-    made = _make_source(settings, source)
+    made = _make_source(settings, source, presence)
     _say_block(made.format, settings.block_ms)
     return made
 
@@ -49,9 +54,9 @@ def _say_block(fmt: Format, asked_ms: float) -> None:
     log.info("blocks are %d frames (%.1f ms): %s", fmt.block_frames, fmt.block_ns / 1e6, why)
 
 
-def _make_source(settings: Settings, source: str) -> Source:
+def _make_source(settings: Settings, source: str, presence: Presence) -> Source:
     if source == "device":
-        return _card_source(settings)
+        return _card_source(settings, presence)
     if source.lower().endswith(".wav"):
         wav = WavSource(source, block_ms=settings.block_ms, loop=settings.loop)
         if wav.truncated:
@@ -70,14 +75,29 @@ def _make_source(settings: Settings, source: str) -> Source:
     return ToneSource(float(hz) if hz else DEFAULT_TONE_HZ, format=fmt)
 
 
-def _card_source(settings: Settings) -> CardSource:
-    return open_card_source(
-        device_id=settings.device_id,
-        name=settings.device,
-        loopback=not settings.is_input_audio_device,
+def _card_source(settings: Settings, presence: Presence) -> StandingSource:
+    asked, loopback = _asked(settings), not settings.is_input_audio_device
+    opener = SourceOpener(
+        asked,
+        loopback=loopback,
         rate=settings.sample_rate,
         channels=settings.channels,
         block_ms=settings.block_ms,
+    )
+    want: Want = "loopback" if loopback else "input"
+    return StandingSource(
+        opener,
+        presence=presence,
+        make_watch=partial(
+            make_watch, want, is_default=asked.is_default, follows=settings.follow_default
+        ),
+    )
+
+
+def _asked(settings: Settings) -> Asked:
+    return Asked(
+        device_id=settings.device_id,
+        name=settings.device,
         charset=settings.device_encoding_names,
         repair=not settings.ignore_device_encoding_names,
     )
@@ -121,13 +141,27 @@ def _make_pushed_sink(settings: Settings, fmt: Format, n: int) -> PushedSink:
     return WavSink(path, fmt, overwrite=settings.overwrite)
 
 
-def open_pulled_sink(settings: Settings, fmt: Format, gain: Callable[[], float]) -> PulledSink:
-    """The sound card, at the volume that `gain` gives. Raises DeviceError."""
-    card = open_card_sink(
-        device_id=settings.device_id,
-        name=settings.device,
-        format=fmt,
-        charset=settings.device_encoding_names,
-        repair=not settings.ignore_device_encoding_names,
-    )
-    return PulledVolume(card, fmt, gain)
+class CardSinks:
+    """Opens the sound card for each format that comes, at the volume that `gain` gives.
+
+    presence: of the device. A device that was there once is waited for.
+    """
+
+    def __init__(self, settings: Settings, gain: Callable[[], float], presence: Presence) -> None:
+        self._asked = _asked(settings)
+        self._opener = SinkOpener(self._asked)
+        self._follows = settings.follow_default
+        self._gain = gain
+        self._presence = presence
+
+    def open(self, fmt: Format) -> PulledSink:
+        """The sink. Raises DeviceError."""
+        card = StandingSink(
+            self._opener,
+            fmt,
+            presence=self._presence,
+            make_watch=partial(
+                make_watch, "output", is_default=self._asked.is_default, follows=self._follows
+            ),
+        )
+        return PulledVolume(card, fmt, self._gain)

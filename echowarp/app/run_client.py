@@ -8,18 +8,19 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from echowarp.app.client import PLAY_OUT_S, Client
-from echowarp.app.ends import check_sink, open_pulled_sink, open_pushed_sink
+from echowarp.app.ends import CardSinks, check_sink, open_pushed_sink
 from echowarp.app.playback import Listener, Playback
 from echowarp.app.pulled_playback import PulledPlayback
 from echowarp.app.pushed_playback import PushedPlayback
 from echowarp.app.stats import StatsWriter, ms, stream_fields
 from echowarp.app.supervisor import Supervisor
 from echowarp.app.volume import Volume
-from echowarp.app.watch import RateMeter, Signals, Watch
+from echowarp.app.watch import NO_DEVICE, RateMeter, Signals, Watch
 from echowarp.app.words import target_line
 from echowarp.config.settings import Settings
 from echowarp.crypto.password import encode_password
 from echowarp.crypto.suite import Suite
+from echowarp.device.returning import Presence
 from echowarp.device.seams import PulledSink
 from echowarp.media.format import Format
 from echowarp.media.target import AUTO, LOW, ROBUST, Cause, Policy
@@ -92,6 +93,7 @@ class _Run:
         self._latency = latency_of(settings)
         self._too_small = False
         self._played_out = threading.Event()
+        self._presence = Presence()
         self.volume = Volume(settings.volume)
         self.playback = self._make_playback(settings, card)
         self.client = Client(settings, prs, self.playback, supervisor)
@@ -107,7 +109,7 @@ class _Run:
         )
         if settings.sink == "device":
             return PulledPlayback(
-                card or (lambda fmt: open_pulled_sink(settings, fmt, self.volume.gain)),
+                card or CardSinks(settings, self.volume.gain, self._presence).open,
                 latency=self._latency,
                 limit_s=settings.duration,
                 listener=listener,
@@ -166,6 +168,10 @@ class _Run:
             loss=self.client.loss,
         )
 
+    @property
+    def _state(self) -> str:
+        return NO_DEVICE if self._presence.is_away else self.client.status.state
+
     def view(self, now_ns: int) -> View:
         """The live line's contents."""
         client, snapshot = self.client, self.playback.snapshot
@@ -173,7 +179,7 @@ class _Run:
         expected = self._expected.per_second(counters.received + counters.concealed, now_ns)
         gone = self._gone.per_second(counters.concealed, now_ns)
         return View(
-            state=client.status.state,
+            state=self._state,
             peers=PROTECTION.get(client.status.suite, ""),
             sound="" if snapshot.format is None else str(snapshot.format),
             level_db=None if snapshot.format is None else snapshot.level_db,
@@ -197,7 +203,7 @@ class _Run:
                     received=counters.received,
                     lost=counters.lost,
                     late=counters.late,
-                    duplicate=counters.duplicate,
+                    duplicate=counters.duplicate + client.repeated,
                     reordered=counters.reordered,
                     concealed=counters.concealed,
                     rejected=client.rejected,
@@ -216,7 +222,7 @@ class _Run:
             )
         return {
             "role": "client",
-            "state": client.status.state,
+            "state": self._state,
             "peers": int(client.status.suite is not None and client.status.state != "reconnecting"),
             "streams": streams,
         }

@@ -12,10 +12,11 @@ from echowarp.app.ends import open_source
 from echowarp.app.server import ServerApp
 from echowarp.app.stats import StatsWriter, stream_fields
 from echowarp.app.supervisor import Supervisor
-from echowarp.app.watch import RateMeter, Signals, Watch
+from echowarp.app.watch import NO_DEVICE, RateMeter, Signals, Watch
 from echowarp.app.words import listeners
 from echowarp.config.settings import Settings
 from echowarp.crypto.password import encode_password
+from echowarp.device.returning import Presence
 from echowarp.net.sockets import open_server_sockets
 from echowarp.ui.status import View
 from echowarp.ui.terminal import Terminal
@@ -27,17 +28,16 @@ NO_PASSWORD = (
     "can impersonate either side; set --password"
 )
 ONLY_LISTENERS = "without a password, --ssl stops listeners on the path only"
-ONE_WORKER = "--workers is accepted and is 1 for now: one process serves all listeners"
 
 
 def run_server(settings: Settings, terminal: Terminal) -> None:
     """Serves until finished or stopped. Raises EchoWarpError."""
     signals = Signals()
-    prs = encode_password(settings.password)
+    prs, presence = encode_password(settings.password), Presence()
     sockets = open_server_sockets(settings.bind, settings.udp_port)
     try:
         stats = None
-        source = open_source(settings)
+        source = open_source(settings, presence)
         try:
             if settings.stats is not None:
                 stats = StatsWriter(settings.stats, overwrite=settings.overwrite, terminal=terminal)
@@ -51,18 +51,18 @@ def run_server(settings: Settings, terminal: Terminal) -> None:
     _say_warnings(settings)
     supervisor = Supervisor()
     app = ServerApp(settings, prs, source, sockets, supervisor)
-    shown = _Shown(app)
+    shown = _Shown(app, presence)
     reread = _on_hangup()
-    log.info(
-        "listening on port %d (TCP and UDP); %s",
-        sockets.port,
-        "no source" if app.format is None else f"{_source_name(settings)}: {app.format}",
-    )
     watch = Watch(
         shown, supervisor, terminal, stats, signals, stdin_is_taken=settings.source == "-"
     )
-    app.start()
     try:
+        app.start()
+        log.info(
+            "listening on port %d (TCP and UDP); %s",
+            sockets.port,
+            "no source" if app.format is None else f"{_source_name(settings)}: {app.format}",
+        )
         watch.until_stopped(lambda: app.reread_bans() if reread() else None)
     finally:
         app.stop()
@@ -85,8 +85,6 @@ def _say_warnings(settings: Settings) -> None:
         log.warning(NO_PASSWORD)
         if settings.is_ssl:
             log.warning(ONLY_LISTENERS)
-    if settings.workers > 1:
-        log.info(ONE_WORKER)
 
 
 def _on_hangup() -> Any:
@@ -105,8 +103,9 @@ def _on_hangup() -> Any:
 class _Shown:
     """What the terminal and the statistics show of a server."""
 
-    def __init__(self, app: ServerApp) -> None:
+    def __init__(self, app: ServerApp, presence: Presence) -> None:
         self._app = app
+        self._presence = presence
         self._bytes = RateMeter()
 
     @property
@@ -114,10 +113,14 @@ class _Shown:
         report = self._app.report
         if report is None:
             return "relaying"
+        if self._presence.is_away:
+            return NO_DEVICE
         return "streaming" if report.listeners else "waiting"
 
     def _bits_per_s(self, now_ns: int) -> float:
-        return self._bytes.per_second(self._app.udp.sent_bytes, now_ns) * 8
+        report = self._app.report
+        sent_bytes = 0 if report is None else report.sent.sent_bytes
+        return self._bytes.per_second(sent_bytes, now_ns) * 8
 
     def view(self, now_ns: int) -> View:
         """The live line's contents."""
@@ -142,8 +145,8 @@ class _Shown:
                     rate=fmt.rate,
                     channels=fmt.channels,
                     suite=self._app.suite.label,
-                    sent=report.datagrams,
-                    resent=report.resent,
+                    sent=report.sent.datagrams,
+                    resent=report.sent.resent,
                     bitrate=round(self._bits_per_s(now_ns)),
                     level_db=round(report.level_db, 1),
                 )
@@ -157,6 +160,7 @@ class _Shown:
 
     def summarise(self) -> None:
         """Says what was done."""
-        report, unsent = self._app.report, self._app.udp.unsent
+        report = self._app.report
         if report is not None:
-            log.info("done: %d blocks sent, %d not taken by the network", report.datagrams, unsent)
+            datagrams, unsent = report.sent.datagrams, report.sent.unsent
+            log.info("done: %d blocks sent, %d not taken by the network", datagrams, unsent)

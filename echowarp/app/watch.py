@@ -17,6 +17,9 @@ from echowarp.ui.keys import open_keys
 from echowarp.ui.status import View, render
 from echowarp.ui.terminal import Terminal
 
+NO_DEVICE = "no device"
+"""The state while a device is away that was there."""
+
 LIVE_EVERY_S = 0.1
 QUIT_KEY = "q"
 STATS_EVERY_NS = NS_PER_S

@@ -9,7 +9,12 @@ from echowarp.config.options import BY_KEY
 from echowarp.config.settings import Settings
 from echowarp.errors import ConfigError
 
-EXCLUSIVE = (("device_id", "device"), ("verbose", "quiet"))
+EXCLUSIVE = (
+    ("device_id", "device"),
+    ("verbose", "quiet"),
+    ("follow_default", "device"),
+    ("follow_default", "device_id"),
+)
 FORMAT = ("sample_rate", "channels")
 DEVICE_SOURCE_ONLY = ("is_input_audio_device", "device_id", "device")
 
@@ -35,6 +40,9 @@ def check(settings: Settings, called: Callable[[Option], str] = by_key) -> tuple
             raise ConfigError(f"{name(one)} and {name(other)} exclude each other: give one of them")
     if not settings.is_server and settings.server_address is None:
         raise ConfigError(f"{name('server_address')} is missing: a client needs its server's")
+    end = "source" if settings.is_server else "sink"
+    if settings.follow_default and getattr(settings, end) != "device":
+        raise ConfigError(f"{name('follow_default')} needs a device: {name(end)} is another")
     if settings.source == "-" and settings.password_file == "-":
         raise ConfigError(
             f"{name('source')} and {name('password_file')} both want standard input: "

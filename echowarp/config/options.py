@@ -119,6 +119,11 @@ OPTIONS: tuple[Option, ...] = (
         help="audio device by part of its name, in any case",
     ),
     Option(
+        key="follow_default",
+        flags=("--follow_default",),
+        help="when the system's default device changes, go on with the new one",
+    ),
+    Option(
         key="device_encoding_names",
         flags=("-e", "--device_encoding_names"),
         metavar="CHARSET",

@@ -33,6 +33,7 @@ class Settings:
     is_integrity_control: bool = False
     workers: int = 1
     device: str | None = None
+    follow_default: bool = False
     source: str = "device"
     sink: str = "device"
     loop: bool = False

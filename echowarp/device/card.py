@@ -7,20 +7,17 @@ whatever goes wrong is told to the owner by the stream's watchdog.
 from __future__ import annotations
 
 import logging
-import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from echowarp.device.backlog import Backlog, Pace
-from echowarp.device.catalogue import DeviceInfo, choose, format_table, list_devices, same_outputs
-from echowarp.device.loopback import choose_loopback, pulse_outputs
+from echowarp.device.catalogue import DeviceInfo, format_table, list_devices
 from echowarp.device.negotiate import open_input, open_output
 from echowarp.device.portaudio import (
     PA_ABORT,
     PA_CONTINUE,
     PA_INPUT_OVERFLOW,
-    initialise,
     open_portaudio,
     terminate,
 )
@@ -192,62 +189,6 @@ class CardSink:
 
 def _sensible_ns(latency_s: float) -> int | None:
     return round(latency_s * NS_PER_S) if 0 < latency_s < _SENSIBLE_DELAY_S else None
-
-
-def open_card_source(
-    *,
-    device_id: int | None,
-    name: str | None,
-    loopback: bool,
-    rate: int | None,
-    channels: int | None,
-    block_ms: float,
-    charset: str | None,
-    repair: bool,
-) -> CardSource:
-    """Opens the device with this index or name, or the default, for capture.
-
-    loopback: capture what an output plays; rate, channels: insisted on where not
-    None; charset, repair: how device names are mended. Raises DeviceError.
-    """
-    pa = initialise()
-    try:
-        devices = list_devices(pa, charset=charset, repair=repair)
-        if loopback:
-            info = choose_loopback(
-                devices,
-                device_id=device_id,
-                name=name,
-                platform=sys.platform,
-                outputs=pulse_outputs() if sys.platform.startswith("linux") else [],
-            )
-        else:
-            info = choose(devices, device_id=device_id, name=name, want="input")
-    except BaseException:
-        terminate(pa)
-        raise
-    return CardSource(pa, info, rate=rate, channels=channels, block_ms=block_ms)
-
-
-def open_card_sink(
-    *,
-    device_id: int | None,
-    name: str | None,
-    format: Format,
-    charset: str | None,
-    repair: bool,
-) -> CardSink:
-    """Opens the device with this index or name, or the default, for playback of a
-    stream in this format, and says so where the device takes only another. Raises
-    DeviceError."""
-    pa = initialise()
-    try:
-        devices = list_devices(pa, charset=charset, repair=repair)
-        info = choose(devices, device_id=device_id, name=name, want="output")
-    except BaseException:
-        terminate(pa)
-        raise
-    return CardSink(pa, info, format, same_outputs(devices, info))
 
 
 def list_all(charset: str | None, repair: bool) -> list[DeviceInfo]:

@@ -8,6 +8,7 @@ import importlib
 import importlib.util
 import logging
 import os
+import re
 import sys
 import tempfile
 import threading
@@ -27,6 +28,15 @@ PA_CONTINUE, PA_ABORT = 0, 2
 PA_INPUT_OVERFLOW = 0x2
 PA_DEVICE_UNAVAILABLE = -9985
 """Constants of PortAudio's C interface (portaudio.h), the same in every binding."""
+
+_QUIET_S = 2.0
+"""How long standard error may be kept: opening a device may hang."""
+
+_NOISE = re.compile(
+    r"(?:Expression '|ALSA lib|jack server|JackShm|JackServer|Cannot connect to server"
+    r"|connect\(2\) call to|attempt to connect to server|\|\|PaMacCore)[^\n]*\n?"
+)
+"""How the lines of PortAudio and the libraries below it begin, on standard error."""
 
 _TERMINATE_S = 1.0
 """PortAudio may wait for ever for a sound server that died; the program must not."""
@@ -79,6 +89,10 @@ def initialise() -> Any:
     Raises DeviceError.
     """
     module = load()
+    if any(thread.is_alive() for thread in _left_behind):
+        # It is not safe in two threads, and would still show the devices of before.
+        raise DeviceError("PortAudio is still busy closing a device")
+    _left_behind.clear()
     _hush_alsa()
     try:
         with quiet_stderr():
@@ -90,6 +104,10 @@ def initialise() -> Any:
 def terminate(pa: Any) -> None:
     """Ends a PyAudio object and its streams; gives up on one that hangs."""
     run_with_timeout(pa.terminate, _TERMINATE_S)
+
+
+_left_behind: list[threading.Thread] = []
+"""Closing steps that had not come to an end in time."""
 
 
 def run_with_timeout(work: Callable[[], object], timeout_s: float) -> bool:
@@ -107,9 +125,11 @@ def run_with_timeout(work: Callable[[], object], timeout_s: float) -> bool:
     thread = threading.Thread(target=attempt, name="closing audio device", daemon=True)
     thread.start()
     thread.join(timeout_s)
-    if thread.is_alive():
-        _log.debug("closing an audio device took more than %g s and was left", timeout_s)
-    return not thread.is_alive()
+    if not thread.is_alive():
+        return True
+    _left_behind.append(thread)
+    _log.debug("closing an audio device took more than %g s and was left", timeout_s)
+    return False
 
 
 _AlsaHandler = ctypes.CFUNCTYPE(
@@ -141,19 +161,35 @@ def _hush_alsa() -> None:
 
 @contextlib.contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Keeps what C libraries write to file descriptor 2 and logs it at DEBUG."""
+    """Keeps the lines that C libraries write to file descriptor 2 and logs them at DEBUG.
+
+    What others write meanwhile comes out at the end.
+    """
     try:
         saved, kept = os.dup(2), tempfile.TemporaryFile()  # noqa: SIM115
     except OSError:  # no standard error at all, or no room to keep what it says
         yield
         return
+    hung = threading.Timer(_QUIET_S, os.dup2, (saved, 2))
+    hung.daemon = True
     with kept as noise:
         os.dup2(noise.fileno(), 2)
+        hung.start()
         try:
             yield
         finally:
+            hung.cancel()
+            hung.join()
             os.dup2(saved, 2)
             os.close(saved)
             noise.seek(0)
-            for line in noise.read().decode("utf-8", "replace").splitlines():
-                _log.debug("PortAudio: %s", line)
+            text = noise.read().decode("utf-8", "replace")
+            for line in _NOISE.findall(text):
+                _log.debug("PortAudio: %s", line.rstrip())
+            _write_all(_NOISE.sub("", text).encode())
+
+
+def _write_all(data: bytes) -> None:
+    with contextlib.suppress(OSError):  # whoever read it has gone: nobody is left to tell
+        while data:
+            data = data[os.write(2, data) :]

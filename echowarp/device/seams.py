@@ -76,3 +76,26 @@ class PushedSink(Protocol):
 
     def close(self) -> None:
         """Completes the output. Idempotent. Raises StorageError."""
+
+
+class Reason(NamedTuple):
+    """Why a device is to be let go.
+
+    text: one line, None where it has gone; is_move: another takes its place at once.
+    """
+
+    text: str | None
+    is_move: bool
+
+
+class Watch(Protocol):
+    """Looks whether the device that is open is still the one that is meant."""
+
+    def opened(self) -> None:
+        """The device has just been opened."""
+
+    def look(self) -> Reason | None:
+        """Why it is to be opened anew, None as long as all is well."""
+
+    def close(self) -> None:
+        """Ends the watch. Idempotent."""

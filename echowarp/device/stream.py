@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from echowarp.device.portaudio import run_with_timeout, terminate
+from echowarp.device.portaudio import run_with_timeout
 from echowarp.errors import DeviceError
 from echowarp.media.format import NS_PER_S
 
@@ -21,8 +21,13 @@ _LOOK_S = 0.1
 _ASLEEP_NS = NS_PER_S
 """A look that came so late means that this process itself was stopped."""
 
-_CLOSE_S = 0.5
+_CLOSE_S = 1.0
 """Closing may wait for ever for a sound server that hangs."""
+
+
+def gone(name: str) -> str:
+    """What is said of a device that is not there any more."""
+    return f"device {name} has gone: unplugged, or its server ended"
 
 
 class RunningStream:
@@ -73,8 +78,14 @@ class RunningStream:
         self._stopping.set()
         if self._watchdog is not None and self._watchdog is not threading.current_thread():
             self._watchdog.join()
-        if run_with_timeout(self._stream.close, _CLOSE_S):
-            terminate(self._pa)
+        run_with_timeout(self._close, _CLOSE_S)
+
+    def _close(self) -> None:
+        try:
+            self._stream.close()
+        finally:
+            # PortAudio looks for devices anew only after all of it has ended.
+            self._pa.terminate()
 
     def output_latency_s(self) -> float:
         """What PortAudio says of the way from here to the loudspeaker, in seconds."""
@@ -94,7 +105,7 @@ class RunningStream:
 
     def _why_dead(self, now_ns: int, started_ns: int) -> DeviceError | None:
         if not self._stream.is_active():
-            return DeviceError(f"device {self._name} has gone: unplugged, or its server ended")
+            return DeviceError(gone(self._name))
         called_ns = self._called_ns
         silent_ns = now_ns - (started_ns if called_ns is None else called_ns)
         limit_ns = _FIRST_CALL_NS if called_ns is None else _STALL_NS

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from echowarp.device import card
+from echowarp.device.opening import Asked, SinkOpener, SourceOpener
 from echowarp.device.seams import Capture
 from echowarp.errors import DeviceError
 from echowarp.media.format import Format
@@ -28,19 +29,19 @@ def say(**facts: object) -> None:
     print(json.dumps(facts), flush=True)
 
 
+def asked(device_id: int | None, name: str | None) -> Asked:
+    return Asked(device_id=device_id, name=name, charset=None, repair=True)
+
+
 def record(path: str, options: dict[str, Any], seconds: float) -> None:
     """Records; says `opened` once sound comes, and what it saw at the end."""
-    asked: dict[str, Any] = {
-        "device_id": None,
-        "name": None,
-        "loopback": False,
-        "rate": None,
-        "channels": None,
-        "block_ms": 5,
-        "charset": None,
-        "repair": True,
-    }
-    source = card.open_card_source(**{**asked, **options})
+    source = SourceOpener(
+        asked(options.get("device_id"), options.get("name")),
+        loopback=options.get("loopback", False),
+        rate=options.get("rate"),
+        channels=options.get("channels"),
+        block_ms=options.get("block_ms", 5),
+    ).open()
     captures: list[Capture] = []
     ends: list[BaseException | None] = []
     over = threading.Event()
@@ -76,9 +77,7 @@ def play(path: str, device: str) -> None:
     """Plays the file once, then a little silence."""
     pcm = Path(path).read_bytes()
     format = Format.for_blocks(rate=48000, channels=2, block_ms=5)
-    sink = card.open_card_sink(
-        device_id=None, name=device, format=format, charset=None, repair=True
-    )
+    sink = SinkOpener(asked(None, device)).open(format)
     position = 0
     over = threading.Event()
     failures: list[BaseException] = []

@@ -4,11 +4,22 @@ import logging
 import os
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from echowarp.device.portaudio import install_advice, load, quiet_stderr, run_with_timeout
+from echowarp.device import portaudio
+from echowarp.device.portaudio import (
+    initialise,
+    install_advice,
+    load,
+    quiet_stderr,
+    run_with_timeout,
+)
+from echowarp.errors import DeviceError
+from tests.processes import wait_until
 
 
 def test_the_binding_loads() -> None:
@@ -83,6 +94,49 @@ def test_noise_of_libraries_is_kept_and_logged(
     assert capfd.readouterr().err == "after"
     assert len(caplog.records) == 10_000
     assert caplog.records[0].getMessage() == "PortAudio: ALSA lib: cannot find card"
+
+
+def test_what_others_write_meanwhile_comes_out(
+    capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG), quiet_stderr():
+        os.write(2, b"12:00:01 a listener left\r\x1b[Kplaying")
+        os.write(2, b"Expression 'ret' failed in 'pa_linux_alsa.c', line: 1\n")
+    assert capfd.readouterr().err == "12:00:01 a listener left\r\x1b[Kplaying"
+    assert len(caplog.records) == 1
+
+
+def test_standard_error_is_given_back_where_opening_hangs(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(portaudio, "_QUIET_S", 0.02)
+    with quiet_stderr():
+        time.sleep(0.2)
+        os.write(2, b"a listener left")
+        assert capfd.readouterr().err == "a listener left"
+
+
+def test_portaudio_does_not_start_while_a_device_is_being_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    release = threading.Event()
+    monkeypatch.setattr(portaudio, "load", lambda: FakeModule)
+    assert not run_with_timeout(release.wait, 0.01)
+    with pytest.raises(DeviceError, match="closing"):
+        initialise()
+    release.set()
+    wait_until(initialise_works, "it starts")
+
+
+class FakeModule:
+    PyAudio = object
+
+
+def initialise_works() -> bool:
+    try:
+        return initialise() is not None
+    except DeviceError:
+        return False
 
 
 def test_a_closing_step_that_fails_is_done() -> None:

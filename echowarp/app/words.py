@@ -16,6 +16,7 @@ CLIENT_WORDS = {
     Code.TIMEOUT: "the connection fell silent",
     Code.VERSION: "the server speaks another version of the protocol: update the older side",
     Code.CLOSING: "the server is closing",
+    Code.DISPLACED: "this session was taken over by another one of the same client",
     Code.TOO_MANY: "the server is busy with other password attempts",
     Code.FULL: "the server is full: ask its owner to raise --max_clients, or try again later",
 }

@@ -6,9 +6,9 @@ nobody can point a stream at an address that did not finish the TCP handshake.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Set
 from dataclasses import dataclass
-from typing import Generic, TypeAlias, TypeVar
+from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 from echowarp.crypto.schedule import SessionKeys
 from echowarp.crypto.suite import Suite, cipher_for_client
@@ -73,6 +73,17 @@ class Feedback:
     at_ns: int
 
 
+class Accepted(NamedTuple):
+    """A datagram of a session, opened. kind: its type; body: empty unless it is of a talker."""
+
+    connection: int
+    number: int
+    kind: int
+    stream: int
+    body: bytes
+    at_ns: int
+
+
 GateEvent: TypeAlias = Opened[Way] | Paused
 
 
@@ -99,12 +110,17 @@ class _Guest(Generic[Way]):
 
 
 class DatagramGate(Generic[Way]):
-    """Checks every datagram that reaches the server's port. One thread owns it."""
+    """Checks every datagram that reaches the server's port. One thread owns it.
 
-    def __init__(self) -> None:
+    talk_types: types of datagrams that are handed on, none where nobody may talk.
+    """
+
+    def __init__(self, *, talk_types: Set[int] = frozenset()) -> None:
+        self._talk_types = talk_types
         self._guests: dict[bytes, _Guest[Way]] = {}
         self._sessions: dict[int, bytes] = {}
         self._feedback: list[Feedback] = []
+        self._accepted: list[Accepted] = []
         self.dropped = 0
         """Datagrams of no session, of the wrong shape, from the wrong address, or beyond
         a session's budget."""
@@ -145,7 +161,13 @@ class DatagramGate(Generic[Way]):
         if body is None:
             return None
         guest.heard_ns = now_ns
-        if header.kind in FEEDBACK_TYPES:
+        kind = header.kind
+        if self._talk_types:
+            said = body if kind in self._talk_types else b""
+            self._accepted.append(
+                Accepted(guest.connection, header.number, kind, header.stream, said, now_ns)
+            )
+        if kind in FEEDBACK_TYPES:
             self._note(guest, header, body, now_ns)
         if way == guest.way or header.number < highest:
             return None
@@ -158,6 +180,11 @@ class DatagramGate(Generic[Way]):
         """Drains what clients have told, in order."""
         feedback, self._feedback = self._feedback, []
         return feedback
+
+    def accepted(self) -> list[Accepted]:
+        """Drains the datagrams of all sessions, in order; none where nobody may talk."""
+        accepted, self._accepted = self._accepted, []
+        return accepted
 
     def _note(self, guest: _Guest[Way], header: Header, body: bytes, now_ns: int) -> None:
         message: Request | Report | ClockAsk

@@ -20,7 +20,7 @@ MAX_UNPROVED = 5
 """So many connections lost between our tag and the server's, without one that
 played in between: it may be a false server that tests one guess on each."""
 
-FINAL_CODES = frozenset({Code.WRONG_PASSWORD, Code.BANNED, Code.VERSION})
+FINAL_CODES = frozenset({Code.WRONG_PASSWORD, Code.BANNED, Code.VERSION, Code.DISPLACED})
 BUSY_CODES = frozenset({Code.TOO_MANY, Code.FULL})
 
 

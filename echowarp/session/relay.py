@@ -148,8 +148,13 @@ class Relay(Generic[WayT]):
     def numbered(self, connection: int, number: int, now_ns: int) -> None:
         """A datagram of that number came from a session: the talker is told of losses."""
         member = self._members.get(connection)
-        if member is not None and member.talks:
-            member.receipts.accepted(number, now_ns)
+        if member is None:
+            return
+        member.receipts.accepted(number, now_ns)
+        if not member.talks and now_ns >= member.report_ns:
+            # Nobody is told, but what is behind need not be kept.
+            member.report_ns = now_ns + REPORT_INTERVAL_NS
+            member.receipts.tally(now_ns, REPORT_INTERVAL_NS)
 
     def receive(
         self, connection: int, kind: int, stream: int, body: bytes, now_ns: int

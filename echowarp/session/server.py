@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from echowarp.crypto.schedule import SessionKeys
@@ -28,7 +28,8 @@ from echowarp.session.server_connection import (
 )
 from echowarp.wire import handshake as frames
 from echowarp.wire.codes import Code
-from echowarp.wire.records import RESUME_BYTES, Anchor, End, Session, Stream, UdpOk
+from echowarp.wire.people import PeopleRecord
+from echowarp.wire.records import RESUME_BYTES, Anchor, End, Record, Session, Stream, UdpOk
 
 MAX_UNFINISHED = 32
 MAX_UNFINISHED_PER_ADDRESS = 16
@@ -39,21 +40,33 @@ MAX_USER = 0xFFFF
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Joined:
-    """A session began: who, from where, and its keys."""
+    """A session began: who, from where, its keys, and the token to come back with."""
 
     connection: int
     host: str
     user: int
     keys: SessionKeys
+    resume: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Left:
-    """A session ended."""
+    """A session ended. lost: neither side said that it is done; see Closed."""
 
     connection: int
     host: str
+    user: int
     detail: str
+    lost: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """A client says something about people, or about a stream of its own."""
+
+    connection: int
+    user: int
+    record: Stream | End | PeopleRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +86,7 @@ class WrongPassword:
     banned: IpNetwork | None
 
 
-ServerEvent: TypeAlias = Joined | Left | TurnedAway | WrongPassword
+ServerEvent: TypeAlias = Joined | Left | Said | TurnedAway | WrongPassword
 
 
 class Server:
@@ -107,6 +120,7 @@ class Server:
         self._events: list[ServerEvent] = []
         self._closing: Code | None = None
         self._farewell: dict[int, int] = {}
+        self._last_stream: int | None = None
 
     @property
     def sessions(self) -> int:
@@ -185,14 +199,20 @@ class Server:
 
     def anchor(self, anchor: Anchor, now_ns: int) -> None:
         """Tells every session when a frame was captured."""
-        for connection in self._users:
-            self._connections[connection].send(anchor, now_ns)
-        self._settle(self._users, now_ns)
+        self.send([(connection, anchor) for connection in self._users], now_ns)
+
+    def send(self, records: Iterable[tuple[int, Record]], now_ns: int) -> None:
+        """Tells sessions, each by its connection; those that are over are told nothing."""
+        told = [each for each in records if each[0] in self._users]
+        for connection, record in told:
+            self._connections[connection].send(record, now_ns)
+        self._settle({connection for connection, _ in told}, now_ns)
 
     def finish(self, end: End | None, now_ns: int) -> None:
         """The last stream has ended and none can follow: END, then CLOSE 200 as each
         client is done with it, or at once when there was no stream."""
         self._closing = Code.FINISHED
+        self._last_stream = None if end is None else end.stream
         for connection in tuple(self._users):
             if end is None:
                 self._connections[connection].close(Code.FINISHED, "finished", now_ns)
@@ -284,12 +304,28 @@ class Server:
         elif isinstance(event, Closed):
             self._farewell.pop(connection, None)
             told: ServerEvent = TurnedAway(host=held.host, code=event.code, detail=event.detail)
-            if self._users.pop(connection, None) is not None:
-                told = Left(connection=connection, host=held.host, detail=event.detail)
+            user = self._users.pop(connection, None)
+            if user is not None:
+                told = Left(
+                    connection=connection,
+                    host=held.host,
+                    user=user,
+                    detail=event.detail,
+                    lost=event.lost,
+                )
             self._events.append(told)
-        elif isinstance(event.record, End) and connection in self._farewell:
+        elif self._is_farewell(connection, event.record):
             held.close(Code.FINISHED, "finished", now_ns)
             self._carry_out(connection, now_ns)
+        elif isinstance(event.record, Stream | End | PeopleRecord) and connection in self._users:
+            user = self._users[connection]
+            self._events.append(Said(connection=connection, user=user, record=event.record))
+
+    def _is_farewell(self, connection: int, record: Record) -> bool:
+        """Whether a client is done with our stream; it may end one of its own meanwhile."""
+        if connection not in self._farewell or not isinstance(record, End):
+            return False
+        return record.stream == self._last_stream
 
     def _begin(self, connection: int, keys: SessionKeys, now_ns: int) -> None:
         held = self._connections[connection]
@@ -298,8 +334,10 @@ class Server:
             held.close(Code.FULL, "full meanwhile", now_ns)
             return
         user = self._users[connection] = self._free_user()
-        self._events.append(Joined(connection=connection, host=held.host, user=user, keys=keys))
         resume = self._random_bytes(RESUME_BYTES)
+        self._events.append(
+            Joined(connection=connection, host=held.host, user=user, keys=keys, resume=resume)
+        )
         held.send(Session(suite=self._suite, user=user, resume=resume), now_ns)
         for stream in self._streams():
             held.send(stream, now_ns)

@@ -81,10 +81,15 @@ class Guessed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Closed:
-    """The connection is over. code: why, None when the peer just left; detail: for a log."""
+    """The connection is over.
+
+    code: why, None when the peer just left; detail: for a log; lost: neither side said
+    that it is done, so the client may come back.
+    """
 
     code: Code | None
     detail: str
+    lost: bool
 
 
 ConnectionEvent: TypeAlias = Proved | Guessed | Received | Closed
@@ -208,7 +213,7 @@ class ServerConnection(Endpoint[State, ConnectionEvent]):
     def _on_record(self, record: Record) -> None:
         if isinstance(record, Close):
             words = "goodbye" if record.code == Code.FINISHED else f"goodbye ({record.code})"
-            self._end(None, f"the client said {words}")
+            self._end(None, f"the client said {words}", lost=record.code != Code.FINISHED)
         else:
             self._events.append(Received(record=record))
 
@@ -222,9 +227,10 @@ class ServerConnection(Endpoint[State, ConnectionEvent]):
         else:
             self.close(Code.TOO_MANY, "no ticket came free", now_ns)
 
-    def _end(self, code: Code | None, detail: str) -> None:
+    def _end(self, code: Code | None, detail: str, *, lost: bool = True) -> None:
         self._to(State.CLOSED)
-        self._events.append(Closed(code=code, detail=detail))
+        lost = lost and code not in (Code.FINISHED, Code.DISPLACED)
+        self._events.append(Closed(code=code, detail=detail, lost=lost))
 
     def _to(self, state: State) -> None:
         if self.state is State.REPLIED and state is State.CLOSED and self._guarded:

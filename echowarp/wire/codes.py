@@ -15,6 +15,8 @@ class Code(IntEnum):
     TIMEOUT = 408
     VERSION = 409
     CLOSING = 410
+    DISPLACED = 411
+    """The client has another session by now."""
     TOO_MANY = 429
     FULL = 503
 

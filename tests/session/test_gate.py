@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 from echowarp.crypto.schedule import SessionKeys
 from echowarp.crypto.suite import Suite, cipher_for_client
 from echowarp.session.datagrams import DatagramSender
-from echowarp.session.gate import SILENT_AFTER_NS, DatagramGate, Feedback, Opened, Paused
+from echowarp.session.gate import (
+    SILENT_AFTER_NS,
+    Accepted,
+    DatagramGate,
+    Feedback,
+    Opened,
+    Paused,
+)
+from echowarp.session.relay import TALK_TYPES
 from echowarp.wire.datagram import DatagramType
 from echowarp.wire.feedback import (
     ClockAsk,
@@ -322,3 +330,50 @@ def test_replays_forgeries_and_strangers_tell_nothing() -> None:
     gate.receive(datagram, HOST, HOME, 0)
     gate.receive(datagram, HOST, HOME, 0)
     assert len(gate.feedback()) == 1
+
+
+def test_what_talkers_say_is_handed_on_and_every_number_told() -> None:
+    gate: DatagramGate[Way] = DatagramGate(talk_types=TALK_TYPES)
+    gate.admit(1, HOST, keys())
+    sender = sender_of(keys())
+    for at_ns, (kind, stream, body) in enumerate(
+        (
+            (DatagramType.PROBE, 0, b""),
+            (0x41, 7, b"a block"),
+            (DatagramType.REQUEST, 3, pack_request(REQUEST)),
+            (0x42, 7, b"a resend"),
+            (0x43, 8, b"a row"),
+            (0x44, 9, b"of a type to come"),
+        )
+    ):
+        gate.receive(sender.seal(kind, stream, body), HOST, HOME, at_ns)
+    assert gate.accepted() == [
+        Accepted(1, 0, DatagramType.PROBE, 0, b"", 0),
+        Accepted(1, 1, 0x41, 7, b"a block", 1),
+        Accepted(1, 2, DatagramType.REQUEST, 3, b"", 2),
+        Accepted(1, 3, 0x42, 7, b"a resend", 3),
+        Accepted(1, 4, 0x43, 8, b"a row", 4),
+        Accepted(1, 5, 0x44, 9, b"", 5),
+    ]
+    assert gate.accepted() == []
+    assert len(gate.feedback()) == 1
+
+
+def test_forgeries_replays_and_talk_of_another_session_are_not_handed_on() -> None:
+    gate: DatagramGate[Way] = DatagramGate(talk_types=TALK_TYPES)
+    gate.admit(1, HOST, keys(1))
+    gate.admit(2, HOST, keys(2))
+    block = sender_of(keys(1)).seal(0x41, 7, b"a block")
+    gate.receive(block[:-1] + bytes((block[-1] ^ 1,)), HOST, HOME, 0)
+    gate.receive(block[:2] + keys(2).session + block[10:], HOST, HOME, 0)
+    gate.receive(block, "192.0.2.2", HOME, 0)
+    assert gate.accepted() == []
+    gate.receive(block, HOST, HOME, 0)
+    gate.receive(block, HOST, HOME, 0)
+    assert [each.connection for each in gate.accepted()] == [1]
+
+
+def test_where_nobody_may_talk_nothing_is_kept() -> None:
+    gate, sender = gate_with_guest()
+    gate.receive(sender.seal(0x41, 7, b"a block"), HOST, HOME, 0)
+    assert gate.accepted() == []

@@ -34,7 +34,7 @@ def delays_ms(book: Reconnector, outcomes: list[Outcome]) -> list[int]:
 
 
 @pytest.mark.parametrize("attempts", [0, 5])
-@pytest.mark.parametrize("code", [401, 403, 409])
+@pytest.mark.parametrize("code", [401, 403, 409, 411])
 @pytest.mark.parametrize("played", [False, True])
 @pytest.mark.parametrize("unproved", [False, True])
 def test_final_codes(attempts: int, code: int, played: bool, unproved: bool) -> None:
@@ -150,4 +150,4 @@ def test_the_spread_is_20_percent_both_ways_and_no_more() -> None:
 
 def test_the_codes_are_those_of_the_protocol() -> None:
     assert [Code.WRONG_PASSWORD, Code.BANNED, Code.VERSION] == [401, 403, 409]
-    assert [Code.TOO_MANY, Code.FULL] == [429, 503]
+    assert [Code.DISPLACED, Code.TOO_MANY, Code.FULL] == [411, 429, 503]

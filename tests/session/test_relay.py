@@ -490,3 +490,23 @@ def test_a_talker_may_send_anything(sent: list[tuple[int, int, bytes]], end: int
     hall.relay.end(1, End(stream=byte, seq=end, reason=EndReason.STOPPED), hall.now_ns)
     hall.wait(3 * S)
     assert hall.relay.timeout_ns() is None
+
+
+def test_the_numbers_before_a_talk_are_counted_too() -> None:
+    hall = Hall(1, 2)
+    for number in range(50):
+        hall.relay.numbered(1, number, hall.now_ns)
+    hall.hear(1, 2)
+    byte = hall.talk(1)
+    hall.say(1, byte, 100)
+    hall.relay.numbered(1, 50, hall.now_ns)
+    (report,) = [parse_report(each[3], each[2]) for each in hall.wait(S) if each[1] == TELL]
+    assert (report.highest, report.received, report.bursts) == (50, 51, 0)
+
+
+def test_who_never_talks_leaves_nothing_behind() -> None:
+    hall = Hall(1)
+    for number in range(5000):
+        hall.now_ns += 100 * MS
+        hall.relay.numbered(1, number, hall.now_ns)
+    assert len(hall.relay._members[1].receipts._waiting) < 10

@@ -4,15 +4,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from echowarp.crypto.record import RecordSealer
 from echowarp.crypto.suite import Suite
 from echowarp.session.address import network_of
 from echowarp.session.bans import BanList
 from echowarp.session.client_session import Ended, Started
 from echowarp.session.endpoint import Received
-from echowarp.session.server import MAX_USER, Joined, Left, TurnedAway
+from echowarp.session.server import MAX_USER, Joined, Left, Said, TurnedAway
 from echowarp.wire import handshake as frames
 from echowarp.wire.codes import Code
-from echowarp.wire.records import Anchor, End, EndReason, Stream, UdpOk
+from echowarp.wire.people import NO_TOKEN, Enter, Listed
+from echowarp.wire.people_codes import Presence, Wish
+from echowarp.wire.records import Anchor, Close, End, EndReason, Stream, UdpOk, pack_record
 from tests.virtual import MS, S, World
 
 STREAM = Stream(stream=0, codec=0, rate=48000, channels=2, block=240, seq=5, time=6, user=0)
@@ -308,3 +311,116 @@ def test_random_bytes_from_strangers_never_raise(pieces: list[tuple[int, bytes]]
     world.advance(10 * S)
     assert world.server.idle
     assert world.server.sessions == 0
+
+
+ENTER = Enter(wish=Wish.PRESENCE, presence=Presence(0), resume=NO_TOKEN, name="Ann", target="")
+
+
+def test_what_clients_say_of_people_and_of_their_streams_is_handed_on_in_order() -> None:
+    world = World()
+    one, two = world.join(), world.join()
+    for record in (ENTER, STREAM, END, Anchor(stream=0, time=1, captured=2)):
+        world.clients[one].send(record, world.now_ns)
+    world.clients[two].send(ENTER, world.now_ns)
+    world.pump()
+    said = [event for event in world.server_events if isinstance(event, Said)]
+    assert [(event.connection, event.user) for event in said] == [(one, 1)] * 3 + [(two, 2)]
+    assert [event.record for event in said] == [ENTER, STREAM, END, ENTER]
+
+
+def test_who_joins_is_told_the_token_to_come_back_with() -> None:
+    world = World()
+    world.join()
+    (joined,) = world.events_of(Joined)
+    assert isinstance(joined, Joined)
+    assert len(joined.resume) == 16
+    assert str(joined.resume) not in repr(joined)
+
+
+def test_records_go_to_those_that_they_are_for() -> None:
+    world = World()
+    one, two = world.join(), world.join()
+    unfinished = world.connect_raw()
+    told = [(two, Listed(users=0)), (one, Listed(users=1)), (unfinished, ENTER), (999, ENTER)]
+    world.server.send([*told, (two, Listed(users=2))], world.now_ns)
+    world._collect()
+    world.pump()
+    assert world.client_events[one][1:] == [Received(record=Listed(users=1))]
+    assert world.client_events[two][1:] == [
+        Received(record=Listed(users=0)),
+        Received(record=Listed(users=2)),
+    ]
+    assert len(world.heard[unfinished]) == 25, "only its GREETING"
+
+
+def test_a_talkers_own_end_is_no_farewell() -> None:
+    world = World()
+    connection = world.join()
+    finish(world, END)
+    own = End(stream=3, seq=7, reason=EndReason.STOPPED)
+    world.clients[connection].send(own, world.now_ns)
+    world.pump()
+    assert not world.closed
+    (said,) = world.events_of(Said)
+    assert isinstance(said, Said)
+    assert said.record == own
+    world.clients[connection].send(END, world.now_ns)
+    world.pump()
+    assert ended(world, connection).code == 200
+
+
+def test_records_that_come_with_the_confirmation_are_said_by_a_session_or_by_nobody() -> None:
+    world = World(max_clients=1)
+    for _ in range(2):
+        world.connect()
+    for connection in (1, 2):
+        world.deliver_down(connection)
+        world.deliver_up(connection)
+        world.deliver_down(connection)
+    for connection in (1, 2):
+        client = world.clients[connection]
+        confirm = client.to_send()
+        keys = client._exchange.keys() if client._exchange is not None else None
+        assert keys is not None
+        world.send(connection, confirm + RecordSealer(keys.control_client).seal(pack_record(END)))
+    assert [type(event) for event in world.server_events] == [Joined, Said, TurnedAway]
+
+
+@pytest.mark.parametrize(
+    ("how", "lost"),
+    [
+        ("goodbye", False),
+        ("eof", True),
+        ("silence", True),
+        ("nonsense", True),
+        ("its client gives up", True),
+        ("spent", True),
+        ("displaced", False),
+        ("finished", False),
+    ],
+)
+def test_who_is_lost_may_come_back_and_who_said_goodbye_does_not(how: str, lost: bool) -> None:
+    world = World()
+    connection = world.join()
+    client = world.clients[connection]
+    if how == "goodbye":
+        client.close(world.now_ns)
+    elif how == "eof":
+        world.leave(connection)
+    elif how == "silence":
+        del world.clients[connection]
+        world.advance(15 * S)
+    elif how == "nonsense":
+        world.send(connection, bytes((0, 17)) + bytes(17))
+    elif how == "its client gives up":
+        client.send(Close(code=Code.TIMEOUT), world.now_ns)
+    elif how == "finished":
+        world.server.finish(None, world.now_ns)
+    else:
+        code = Code.CLOSING if how == "spent" else Code.DISPLACED
+        world.server.close_session(connection, code, how, world.now_ns)
+    world._collect()
+    world.pump()
+    (left,) = world.events_of(Left)
+    assert isinstance(left, Left)
+    assert (left.user, left.lost) == (1, lost)

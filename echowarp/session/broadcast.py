@@ -167,6 +167,11 @@ class Broadcast(Generic[WayT]):
         self.time = time + frames
         return self._to_all(seq, body)
 
+    def skip(self, *, frames: int, lost_frames: int) -> None:
+        """Moves the stream on by a block that nobody is sent and nobody can have again."""
+        self.seq += 1
+        self.time += lost_frames + frames
+
     def _to_all(self, seq: int, body: bytes) -> Iterator[Outgoing[WayT]]:
         rows: dict[RepairRate, bytes | None] = {}
         for held in self._open:

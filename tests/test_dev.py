@@ -74,7 +74,17 @@ def test_help_needs_nothing(machine: Machine) -> None:
     status, said = machine.dev()
     assert status == 0
     assert (status, said) == machine.dev("help")
-    for command in ("demo", "test", "test-all", "accept", "lint", "bench", "fuzz", "example"):
+    for command in (
+        "demo",
+        "test",
+        "test-all",
+        "accept",
+        "lint",
+        "bench",
+        "fuzz",
+        "soak",
+        "example",
+    ):
         assert f"  {command} " in said
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from echowarp.app.datagram_link import DatagramLink
 from echowarp.app.playback import Playback
 from echowarp.app.reception import CaptureTime
+from echowarp.crypto.limits import NumbersSpent
 from echowarp.crypto.suite import Suite
 from echowarp.errors import ProtocolError
 from echowarp.media.format import NS_PER_S
@@ -131,7 +132,11 @@ class Connection:
                 session.close(now_ns)
             for event in session.events():
                 self._on_event(event, now_ns)
-            self._act(now_ns)
+            try:
+                self._act(now_ns)
+            except NumbersSpent:
+                # After 2^32 datagrams of ours. The next session has new keys.
+                session.receive_eof(now_ns)
             self._link.send(session.to_send())
         datagrams = self._datagrams
         if datagrams is not None:

@@ -4,27 +4,33 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Sequence
 from queue import SimpleQueue
+from typing import TYPE_CHECKING
 
 from echowarp.app.ban_file import add_ban, read_ban_file
-from echowarp.app.engine import Engine, Join, Leave, Open, Pause, Quit, Report
+from echowarp.app.engine import Engine, Quit, Report, Task
+from echowarp.app.sender import Join, Leave, Open, Pause, Sender
 from echowarp.app.supervisor import Supervisor
+from echowarp.app.totals import Total
 from echowarp.app.words import listeners
 from echowarp.config.settings import Settings
 from echowarp.crypto.schedule import SessionKeys
-from echowarp.crypto.suite import Suite, cipher_for_audio
+from echowarp.crypto.suite import Suite, audio_key
 from echowarp.device.seams import Source
 from echowarp.media.format import Format
 from echowarp.net.sockets import ServerSockets
 from echowarp.net.tcp_server import TcpServer
-from echowarp.net.udp_server import UdpServer, Way
+from echowarp.net.udp_server import UdpSender, UdpServer, Way
 from echowarp.session.admission import Admission
 from echowarp.session.bans import BanList
-from echowarp.session.datagrams import DatagramSender
 from echowarp.session.gate import DatagramGate
 from echowarp.session.server import Joined, Left, Server, ServerEvent, TurnedAway, WrongPassword
 from echowarp.wire.codes import Code
 from echowarp.wire.records import Anchor, End, EndReason, Stream
+
+if TYPE_CHECKING:
+    from echowarp.app.workers import Workers
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +42,8 @@ class ServerApp:
     """Runs one server.
 
     prs: the encoded password; source: None for a server without one. Three
-    threads: control (TCP), udp (receives), engine (sends).
+    threads: control (TCP), udp (receives), engine (sends); with --workers above 1
+    processes send, and a thread looks after each.
     """
 
     def __init__(
@@ -55,6 +62,9 @@ class ServerApp:
         self._guests: SimpleQueue[tuple[int, str, SessionKeys | None]] = SimpleQueue()
         self._bans_apply = bool(prs) and settings.reconnect_attempt > 0
         self._finishing = False
+        self._turned_away = 0
+        self._strangers = Total("%d connections came to nothing in the last minute")
+        self._garbage = Total("%d datagrams of nobody's session were dropped in the last minute")
         self.server = Server(
             prs=prs,
             suite=self.suite,
@@ -75,19 +85,46 @@ class ServerApp:
             deliver=self._on_datagram,
             tick=self._on_tick,
         )
+        self._workers: Workers | None = None
         self.engine = None if source is None else self._make_engine(source)
 
     def _make_engine(self, source: Source) -> Engine:
+        first_seq, first_time = (int.from_bytes(os.urandom(COUNTER_BYTES), "big") for _ in "st")
+        outlet: Sender | Workers
+        if self._settings.workers == 1:
+            outlet = Sender(
+                UdpSender(self._sockets.udp),
+                first_seq=first_seq,
+                first_time=first_time,
+                block_ns=source.format.block_ns,
+                exhausted=self._on_exhausted,
+            )
+        else:
+            # What starts processes takes time to load, and most servers need none.
+            from echowarp.app.workers import Workers
+
+            outlet = self._workers = Workers(
+                self._settings.workers,
+                self._sockets.udp,
+                first_seq=first_seq,
+                first_time=first_time,
+                block_ns=source.format.block_ns,
+                live=not source.waits_for_listener,
+                post=self._post,
+                exhausted=self._on_exhausted,
+                lost=self._on_lost,
+            )
         return Engine(
             source,
-            self.udp,
-            first_seq=int.from_bytes(os.urandom(COUNTER_BYTES), "big"),
-            first_time=int.from_bytes(os.urandom(COUNTER_BYTES), "big"),
+            outlet,
             duration_s=self._settings.duration,
             anchored=self._on_anchor,
-            exhausted=self._on_exhausted,
             finished=self._on_finished,
         )
+
+    def _post(self, task: Task) -> None:
+        if self.engine is not None:
+            self.engine.post(task)
 
     @property
     def sessions(self) -> int:
@@ -105,11 +142,15 @@ class ServerApp:
         return None if self.engine is None else self.engine.format
 
     def start(self) -> None:
-        """Starts the threads."""
+        """Starts workers and threads. Raises EchoWarpError when a worker cannot start; in
+        any case `stop` is to be called."""
+        if self.engine is not None:
+            # It comes first, for the source is closed by it.
+            self._supervisor.spawn("engine", self.engine.run)
+        if self._workers is not None:
+            self._workers.start(self._supervisor)
         self._supervisor.spawn("control", self.tcp.run)
         self._supervisor.spawn("udp", self.udp.run)
-        if self.engine is not None:
-            self._supervisor.spawn("engine", self.engine.run)
 
     def reread_bans(self) -> None:
         """Reads the ban list's file again. From any thread."""
@@ -125,9 +166,11 @@ class ServerApp:
         """Says goodbye and ends the threads."""
         self.tcp.post(lambda now_ns: self.server.close_all(Code.CLOSING, now_ns))
         self.tcp.stop()
+        self.udp.stop()
+        if self._workers is not None:
+            self._workers.close()
         if self.engine is not None:
             self.engine.post(Quit())
-        self.udp.stop()
         self._supervisor.join()
         self._sockets.close()
 
@@ -143,6 +186,7 @@ class ServerApp:
     def _on_progress(self, now_ns: int) -> None:
         for event in self.server.events():
             self._on_event(event)
+        self._strangers.note(self._turned_away, now_ns)
         if self._finishing and self.server.idle:
             self._supervisor.stop()
 
@@ -152,10 +196,8 @@ class ServerApp:
             # The gate must know the session before the client hears of it.
             self._guests.put((event.connection, event.host, event.keys))
             if self.engine is not None:
-                sender = DatagramSender(
-                    cipher=cipher_for_audio(self.suite, event.keys), session=event.keys.session
-                )
-                self.engine.post(Join(event.connection, sender))
+                key = audio_key(self.suite, event.keys)
+                self.engine.post(Join(event.connection, self.suite, key, event.keys.session))
         elif isinstance(event, Left):
             log.info("%s left: %s", event.host, event.detail)
             self._guests.put((event.connection, event.host, None))
@@ -164,6 +206,7 @@ class ServerApp:
         elif isinstance(event, WrongPassword):
             self._on_wrong_password(event)
         else:
+            self._turned_away += 1
             _log_turned_away(event)
 
     def _on_wrong_password(self, event: WrongPassword) -> None:
@@ -183,6 +226,14 @@ class ServerApp:
         self.tcp.post(
             lambda now_ns: self.server.close_session(connection, Code.CLOSING, detail, now_ns)
         )
+
+    def _on_lost(self, connections: Sequence[int]) -> None:
+        def close(now_ns: int) -> None:
+            for connection in connections:
+                detail = "its worker is no more"
+                self.server.close_session(connection, Code.CLOSING, detail, now_ns)
+
+        self.tcp.post(close)
 
     def _on_finished(self, end: End, error: BaseException | None) -> None:
         if error is not None:
@@ -222,6 +273,7 @@ class ServerApp:
 
     def _on_tick(self, now_ns: int) -> None:
         self._update_guests()
+        self._garbage.note(self._gate.dropped, now_ns)
         for paused in self._gate.silent(now_ns):
             log.info("a listener is not heard by UDP any more; its stream pauses")
             if self.engine is not None:

@@ -90,10 +90,15 @@ class DatagramCipher:
         return bytes(datagram[HEADER_BYTES:])
 
 
+def audio_key(suite: Suite, keys: SessionKeys) -> bytes:
+    """The key of datagrams from the server in `suite`: 32 bytes, none where it has no key."""
+    key = {Suite.NONE: b"", Suite.INTEGRITY: keys.audio_hmac, Suite.ENCRYPTED: keys.audio_gcm}
+    return key[suite]
+
+
 def cipher_for_audio(suite: Suite, keys: SessionKeys) -> DatagramCipher:
     """What protects datagrams from the server in `suite`."""
-    key = {Suite.NONE: b"", Suite.INTEGRITY: keys.audio_hmac, Suite.ENCRYPTED: keys.audio_gcm}
-    return DatagramCipher(suite, key[suite])
+    return DatagramCipher(suite, audio_key(suite, keys))
 
 
 def cipher_for_client(keys: SessionKeys) -> DatagramCipher:

@@ -36,8 +36,33 @@ class Way(NamedTuple):
         return int(self.address[1])
 
 
+class UdpSender:
+    """Sends from the server's sockets. One thread owns it; others, and other processes,
+    may have one of their own for the same sockets."""
+
+    def __init__(self, sockets: Sequence[socket.socket]) -> None:
+        self._sockets = sockets
+        self.sent_bytes = 0
+        """UDP payload that the kernel took."""
+        self.unsent = 0
+        """Datagrams that the kernel did not take: full buffers, no route."""
+
+    def send(self, datagram: bytes, way: Way) -> None:
+        """Sends or, when the kernel will not take it, counts it in `unsent`."""
+        index, address, local = way
+        try:
+            if local is None:
+                self._sockets[index].sendto(datagram, address)
+            else:
+                self._sockets[index].sendmsg((datagram,), (local,), 0, address)
+        except OSError:
+            self.unsent += 1
+        else:
+            self.sent_bytes += len(datagram)
+
+
 class UdpServer:
-    """Receives on the thread that calls `run`; `send` may be called from one other.
+    """Receives on the thread that calls `run`.
 
     deliver(datagram, host, way, now_ns) is called for each datagram; tick(now_ns)
     about once a second.
@@ -58,10 +83,6 @@ class UdpServer:
         self._tick = tick
         self._waker = Waker()
         self._running = True
-        self.sent_bytes = 0
-        """UDP payload that the kernel took."""
-        self.unsent = 0
-        """Datagrams that the kernel did not take: full buffers, no route."""
 
     def stop(self) -> None:
         """Ends `run`. From any thread."""
@@ -103,19 +124,6 @@ class UdpServer:
                 # An ICMP error of an earlier send surfaces here; it says nothing of now.
                 continue
             self._deliver(data, address[0], Way(index, address, local), time.monotonic_ns())
-
-    def send(self, datagram: bytes, way: Way) -> None:
-        """Sends or, when the kernel will not take it, counts it in `unsent`."""
-        index, address, local = way
-        try:
-            if local is None:
-                self._sockets[index].sendto(datagram, address)
-            else:
-                self._sockets[index].sendmsg((datagram,), (local,), 0, address)
-        except OSError:
-            self.unsent += 1
-        else:
-            self.sent_bytes += len(datagram)
 
 
 def _is_wildcard(sock: socket.socket) -> bool:

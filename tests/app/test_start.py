@@ -147,8 +147,3 @@ def test_as_a_module_and_by_name(stage: Stage) -> None:
         )
         assert re.fullmatch(r"echowarp \d+\.\d+\.\d+\n", done.stdout)
         assert (done.returncode, done.stderr) == (0, "")
-
-
-def test_workers_are_accepted(stage: Stage) -> None:
-    server = stage.server("-w", "4")
-    assert server.said.count("--workers") == 1

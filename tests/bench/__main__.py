@@ -23,6 +23,7 @@ BENCHES = {
     "network": "real processes through a bad network",
     "lateness": "audio beside busy Python threads",
     "listeners": "one server and up to 300 simulated listeners",
+    "start": "from the start of a client, and from connecting, to the first sound",
     "process": "processor time of server and clients",
     "target": "delay and missing blocks by network, simulated; clocks that run apart",
     "schemes": "delay against missing audio, ours and others, simulated",

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from tests.bench import side_by_side
 from tests.bench.crowd import AT_ONCE, Step, percentile
 from tests.bench.simulated_listener import CLAIMED_LOSS
 from tests.processes import ROOT, Stage
@@ -29,6 +31,11 @@ CPU_AT, MOST_CPU_PERCENT = 100, 0.25
 MOST_MEMORY_KIB = 100.0
 TICKS_TO, MOST_TICK_MS = 250, 5.0
 MOST_FIRST_MS = 50.0
+
+SHARED, QUICK_SHARED = 300, 200
+"""Listeners whom one worker and two workers serve."""
+CORES, LEAST_GAIN = 2, 1.6
+ROUNDS = 2
 
 COLUMNS = (
     ("listeners", 9),
@@ -117,8 +124,38 @@ def ramp(*options: str, steps: Sequence[int], seconds: float) -> Iterator[Step]:
             raise RuntimeError(f"the crowd did not get through; the server said:\n{server.said}")
 
 
+def carried(step: Step) -> float:
+    """How many listeners CORES cores would carry: no process can have more than one, and
+    all processes together no more than there are."""
+    return step.listeners * min(1 / step.busiest, CORES / step.cpu)
+
+
+def share(listeners: int, seconds: float) -> None:
+    """Prints what two workers gain."""
+    print(f"\nOne worker and two, --ssl, {listeners} listeners, {seconds:g} s each")
+    print(f"{'workers':>8}" + "".join(f"{title:>{width}}" for title, width in COLUMNS))
+    steps: dict[int, list[Step]] = {1: [], 2: []}
+    for workers in (1, 2) * ROUNDS:
+        (step,) = ramp("--ssl", "--workers", str(workers), steps=(listeners,), seconds=seconds)
+        steps[workers].append(step)
+        print(f"{workers:>8}" + row(step), flush=True)
+    one, two = (statistics.mean(map(carried, each)) for each in steps.values())
+    busiest = statistics.mean(step.busiest for step in steps[2])
+    verdict = "ok" if two >= LEAST_GAIN * one else "MISSED"
+    print(
+        f"By their processor time {CORES} cores carry {one:.0f} listeners with one worker and"
+        f" {two:.0f} with two, {two / one:.2f} times as many (to reach: {LEAST_GAIN}): {verdict}."
+        f" The busiest of the three processes takes {100 * busiest:.0f} % of a core."
+    )
+    rate, threads, processes = side_by_side.compare(seconds / 5)
+    print(
+        f"Sealing and sending alone: {rate:.0f} datagrams a second by one thread; two threads"
+        f" {threads:.2f} times that, two processes {processes:.2f} times."
+    )
+
+
 def main() -> None:
-    """Prints a table for each suite."""
+    """Prints a table for each suite, and one of workers."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer listeners, 1.5 s each")
     quick = parser.parse_args().quick
@@ -141,6 +178,7 @@ def main() -> None:
         f" are sent; {AT_ONCE} join at once. joins/s and the server's cpu ms for each are"
         " those of this step."
     )
+    share(QUICK_SHARED if quick else SHARED, seconds)
 
 
 if __name__ == "__main__":

@@ -33,11 +33,12 @@ FILES_EACH, FILES_BESIDE = 2, 64
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """What was seen with `listeners` of them.
+    """What was seen with `listeners` of them. The server is all its processes.
 
     joins: a second, joining AT_ONCE at once, None where none did, at `join_cpu_ms` of
     the server each; first_ms: from connecting to the first block, ascending; cpu: of
-    the server, share of a core; rss_kib: of the server, `idle_kib` with nobody there;
+    the server, share of a core, and `busiest` of its busiest process; rss_kib: of the
+    server, `idle_kib` with nobody there;
     late_ms: of blocks behind the earliest, over all who open them, p50 and p99;
     tick_ms: between the first and the last listener, p50 and p99; rows: for each
     block; lost: blocks that did not come; blocks: that should have.
@@ -48,6 +49,7 @@ class Step:
     join_cpu_ms: float | None
     first_ms: list[float]
     cpu: float
+    busiest: float
     rss_kib: int
     idle_kib: int
     late_ms: tuple[float, float]
@@ -83,28 +85,32 @@ class Crowd:
 
     def __init__(self, port: int, pid: int) -> None:
         self._port = port
-        self._pid = pid
+        self._pids = (pid, *children(pid))
         self._selector = selectors.DefaultSelector()
         self._listeners: list[Listener] = []
         self._due: list[tuple[int, int]] = []
-        self._idle_kib = rss_kib(pid)
+        self._idle_kib = self._rss_kib()
 
     def step(self, count: int, seconds: float) -> Step:
         """Grows to `count` listeners and watches."""
         alone = min(ALONE, count - len(self._listeners))
         together = count - alone - len(self._listeners)
-        cpu_s, begun_ns = self._cpu_s(), time.monotonic_ns()
+        cpu_s, begun_ns = sum(self._cpu_s()), time.monotonic_ns()
         self._join(together, count)
-        took_s, join_cpu_s = (time.monotonic_ns() - begun_ns) / NS_PER_S, self._cpu_s() - cpu_s
+        took_s = (time.monotonic_ns() - begun_ns) / NS_PER_S
+        join_cpu_s = sum(self._cpu_s()) - cpu_s
         for _ in range(alone):
             self._join(1, count)
         self._run_until(time.monotonic_ns() + SETTLE_NS)
         full = [each for each in self._listeners if each.full]
         for each in full:
             each.arrivals, each.rows = {}, 0
-        cpu_s, begun_ns = self._cpu_s(), time.monotonic_ns()
+        before_s, begun_ns = self._cpu_s(), time.monotonic_ns()
         self._run_until(begun_ns + round(seconds * NS_PER_S))
-        cpu = (self._cpu_s() - cpu_s) * NS_PER_S / (time.monotonic_ns() - begun_ns)
+        took_s = (time.monotonic_ns() - begun_ns) / NS_PER_S
+        shares = [
+            (now_s - then_s) / took_s for now_s, then_s in zip(self._cpu_s(), before_s, strict=True)
+        ]
         came = sum(len(each.arrivals) for each in full)
         blocks = sum(max(each.arrivals) - min(each.arrivals) + 1 for each in full)
         stream = full[0].stream
@@ -117,8 +123,9 @@ class Crowd:
             joins=together / took_s if together else None,
             join_cpu_ms=1e3 * join_cpu_s / together if together else None,
             first_ms=sorted(self._first_ms(each) for each in self._listeners[-alone:]),
-            cpu=cpu,
-            rss_kib=rss_kib(self._pid),
+            cpu=sum(shares),
+            busiest=max(shares),
+            rss_kib=self._rss_kib(),
             idle_kib=self._idle_kib,
             late_ms=(percentile(late_ms, 0.5), percentile(late_ms, 0.99)),
             tick_ms=(percentile(tick_ms, 0.5), percentile(tick_ms, 0.99)),
@@ -132,9 +139,12 @@ class Crowd:
         assert listener.first_ns is not None
         return (listener.first_ns - listener.began_ns) / MS
 
-    def _cpu_s(self) -> float:
-        fields = Path(f"/proc/{self._pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    def _cpu_s(self) -> list[float]:
+        """What each process of the server has used."""
+        return [cpu_s(pid) for pid in self._pids]
+
+    def _rss_kib(self) -> int:
+        return sum(rss_kib(pid) for pid in self._pids)
 
     def _join(self, more: int, count: int) -> None:
         """Returns once `more` have joined and heard a block; count: how many there will be."""
@@ -181,6 +191,18 @@ class Crowd:
         while self._due and self._due[0][0] <= now_ns:
             _, number = heapq.heappop(self._due)
             heapq.heappush(self._due, (self._listeners[number].act(now_ns), number))
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return [int(child) for task in tasks for child in (task / "children").read_text().split()]
+
+
+def cpu_s(pid: int) -> float:
+    """What a process has used of a processor, seconds."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def rss_kib(pid: int) -> int:

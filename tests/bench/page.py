@@ -77,6 +77,13 @@ SECTIONS = (
         " blocks for those who open them.",
     ),
     (
+        "start",
+        "To the first sound",
+        "A real client that writes to a pipe, from the start of its process to the first byte"
+        " there, and in turns with it what Python and the foreign libraries take alone; below,"
+        " a simulated listener, from connecting to its first block.",
+    ),
+    (
         "process",
         "Processor time of whole processes",
         "Without a sound card on either side.",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from echowarp.session.rate_policy import RepairRate, rate_for, rounds_that_fit
-from tests.bench import bench_listeners
+from tests.bench import bench_listeners, side_by_side
 from tests.bench.crowd import Crowd, Step, lateness_ms, percentile, ticks_ms
 from tests.bench.simulated_listener import CLAIMED_LOSS, GUARD_NS, MS, RTO_NS, TARGET_NS
 from tests.processes import Stage
@@ -19,6 +19,7 @@ STEP = Step(
     join_cpu_ms=2.0,
     first_ms=[5.0, 6.0, 7.0],
     cpu=0.25,
+    busiest=0.2,
     rss_kib=40_000,
     idle_kib=35_000,
     late_ms=(0.1, 1.0),
@@ -74,8 +75,22 @@ def test_what_must_be_reached(values: dict[str, object], what: list[str]) -> Non
     assert bench_listeners.row(step).endswith(f"MISSED: {what[0]}" if what else "  ok")
 
 
+def test_what_cores_carry() -> None:
+    """One process no more than one core; many no more than all cores."""
+    assert bench_listeners.carried(changed(cpu=0.5, busiest=0.5)) == 200
+    assert bench_listeners.carried(changed(cpu=0.5, busiest=0.2)) == 400
+    assert bench_listeners.carried(changed(cpu=0.5, busiest=0.4)) == 250
+
+
+def test_threads_and_processes_are_compared() -> None:
+    rate, threads, processes = side_by_side.compare(0.05)
+    assert rate > 1_000
+    assert threads > 0
+    assert processes > 0
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc and kernel stamps")
-@pytest.mark.parametrize("options", [(), ("--ssl",)])
+@pytest.mark.parametrize("options", [(), ("--ssl",), ("--workers", "2")])
 def test_a_small_crowd_hears_everything(tmp_path: Path, options: tuple[str, ...]) -> None:
     with Stage(tmp_path) as stage:
         server = stage.server(*options, stats=False)

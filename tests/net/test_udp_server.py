@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from echowarp.net.sockets import ServerSockets, open_server_sockets
-from echowarp.net.udp_server import MAX_READS, UdpServer, Way
+from echowarp.net.udp_server import MAX_READS, UdpSender, UdpServer, Way
 from tests.net.pumped import Pumped
 from tests.processes import free_port, wait_until
 
@@ -22,6 +22,7 @@ class Bench:
         self.sockets: ServerSockets = open_server_sockets(bind, port)
         self.came: list[tuple[bytes, str, Way]] = []
         self.ticks: list[int] = []
+        self.sender = UdpSender(self.sockets.udp)
         self.server = UdpServer(
             self.sockets.udp, read_bytes=read_bytes, deliver=self._deliver, tick=self.ticks.append
         )
@@ -29,7 +30,7 @@ class Bench:
 
     def _deliver(self, datagram: bytes, host: str, way: Way, now_ns: int) -> None:
         self.came.append((datagram, host, way))
-        self.server.send(datagram[::-1], way)
+        self.sender.send(datagram[::-1], way)
 
 
 @pytest.fixture
@@ -95,11 +96,11 @@ def test_what_is_sent_is_counted(everywhere: Bench) -> None:
         sock.connect(("127.0.0.1", everywhere.sockets.port))
         sock.send(bytes(100))
         sock.recv(200)
-        wait_until(lambda: everywhere.server.sent_bytes == 100, "it is counted")
+        wait_until(lambda: everywhere.sender.sent_bytes == 100, "it is counted")
         way = everywhere.came[0][2]
-    everywhere.server.send(bytes(70_000), way)
-    assert everywhere.server.unsent == 1
-    assert everywhere.server.sent_bytes == 100
+    everywhere.sender.send(bytes(70_000), way)
+    assert everywhere.sender.unsent == 1
+    assert everywhere.sender.sent_bytes == 100
 
 
 def test_a_listener_that_is_gone_is_no_error(everywhere: Bench) -> None:
@@ -111,7 +112,7 @@ def test_a_listener_that_is_gone_is_no_error(everywhere: Bench) -> None:
         gone.recv(10)
     way = everywhere.came[0][2]
     for _ in range(50):
-        everywhere.server.send(b"is anybody there", way)
+        everywhere.sender.send(b"is anybody there", way)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.settimeout(10)
         sock.connect(("127.0.0.1", everywhere.sockets.port))

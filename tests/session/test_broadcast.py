@@ -148,6 +148,18 @@ def test_the_stream_moves_on_without_listeners_and_unread() -> None:
     assert (cast.seq, cast.time) == (11, 1250)
 
 
+def test_a_block_that_is_skipped_keeps_its_place() -> None:
+    """Nobody is sent it, nobody can have it again, and those after it are where they were."""
+    cast = broadcast(1)
+    cast.open(1, "way")
+    send(cast, frames=4)
+    cast.skip(frames=4, lost_frames=3)
+    ((_, _, header, body),) = send(cast, frames=4)
+    assert (header.number, body.seq, body.time) == (1, 12, 1011)
+    answers = cast.request(1, Request(10, 0b111), 0)
+    assert [parse_block(each[2][ENVELOPE_BYTES:]).seq for each in answers] == [10, 12]
+
+
 def test_seq_and_time_wrap() -> None:
     cast = begun(LAST, LAST - 100)
     cast.add(1, sender(), 0)

@@ -17,13 +17,22 @@ from echowarp.config.conf import load_conf
 from echowarp.config.impair import CLEAN, Impairment, parse_impairment
 from echowarp.config.option import Option
 from echowarp.config.options import OPTIONS
-from echowarp.config.password import VARIABLE, saved_password_notice, with_password
+from echowarp.config.password import (
+    CODE_VARIABLE,
+    VARIABLE,
+    saved_password_notice,
+    with_code,
+    with_password,
+)
 from echowarp.config.settings import Settings
 from echowarp.errors import ConfigError
 
 PASSWORD_NOTICE = (
     "other users of this machine can see a password in the command line: "
     f"better set {VARIABLE} or give --password_file"
+)
+CODE_NOTICE = (
+    f"other users of this machine can see a code in the command line: better set {CODE_VARIABLE}"
 )
 
 
@@ -32,6 +41,7 @@ class Command(Enum):
 
     RUN = auto()
     LIST_DEVICES = auto()
+    LIST_USERS = auto()
     SELF_TEST = auto()
     SIMULATE = auto()
     VERSION = auto()
@@ -44,6 +54,7 @@ _COMMANDS = {
     options.HELP: Command.HELP,
     options.VERSION: Command.VERSION,
     options.LIST_DEVICES: Command.LIST_DEVICES,
+    options.LIST_USERS: Command.LIST_USERS,
     options.SELF_TEST: Command.SELF_TEST,
     options.SIMULATE: Command.SIMULATE,
 }
@@ -65,7 +76,7 @@ TESTED = {
 class Invocation:
     """One command line, understood.
 
-    settings: checked and with their password for RUN, unchecked for LIST_DEVICES and
+    settings: checked and with their password for RUN and LIST_USERS, unchecked for LIST_DEVICES and
     the tests, the defaults for the rest; save_config: the file to write them to
     before running, or None; impairment: of the tests' network; notices: lines for
     the user.
@@ -104,7 +115,7 @@ def parse_command_line(
         invocation = _from_options(given, command)
     if command is Command.LIST_DEVICES:
         return invocation
-    settings = with_password(invocation.settings, environ, stdin)
+    settings = with_code(with_password(invocation.settings, environ, stdin), environ)
     notices = invocation.notices
     if invocation.save_config is not None:
         notices += saved_password_notice(invocation.save_config, settings)
@@ -124,9 +135,13 @@ def _from_options(given: Mapping[Option, str], command: Command) -> Invocation:
     settings = Settings(**{option.key: _value(given, option) for option in given if option.key})
     if command is Command.LIST_DEVICES:
         return Invocation(command=command, settings=settings)
+    if command is Command.LIST_USERS:
+        settings = replace(settings, is_server=False)
     notices = check(settings, lambda option: option.name)
     if settings.password is not None:
         notices += (PASSWORD_NOTICE,)
+    if settings.e2e is not None:
+        notices += (CODE_NOTICE,)
     save_config = _value(given, options.SAVE_CONFIG) if options.SAVE_CONFIG in given else None
     if save_config is not None and os.path.exists(save_config) and not settings.overwrite:
         raise ConfigError(f"{save_config} exists: give another name, or --overwrite to replace it")

@@ -14,8 +14,17 @@ EXCLUSIVE = (
     ("verbose", "quiet"),
     ("follow_default", "device"),
     ("follow_default", "device_id"),
+    ("push_to_talk", "voice_activation"),
 )
 FORMAT = ("sample_rate", "channels")
+SOURCE = ("source", "loop", "block_ms", *FORMAT)
+"""Of whoever sends: a server, or a client with a nickname."""
+SINK = ("sink", "latency", "volume")
+"""Of whoever plays: a client, or a server that is talked back to."""
+TALKING = (
+    *("call", "room", "auto_answer", "e2e", "microphone"),
+    *("muted", "push_to_talk", "voice_activation", "hang_over", "agc", "gate"),
+)
 DEVICE_SOURCE_ONLY = ("is_input_audio_device", "device_id", "device")
 
 
@@ -40,6 +49,10 @@ def check(settings: Settings, called: Callable[[Option], str] = by_key) -> tuple
             raise ConfigError(f"{name(one)} and {name(other)} exclude each other: give one of them")
     if not settings.is_server and settings.server_address is None:
         raise ConfigError(f"{name('server_address')} is missing: a client needs its server's")
+    if not settings.is_server:
+        _check_talking(settings, name)
+    if settings.is_server and settings.workers > 1 and settings.talkback:
+        raise ConfigError(f"{name('talkback')} needs all in one worker: leave {name('workers')} 1")
     end = "source" if settings.is_server else "sink"
     if settings.follow_default and getattr(settings, end) != "device":
         raise ConfigError(f"{name('follow_default')} needs a device: {name(end)} is another")
@@ -51,15 +64,40 @@ def check(settings: Settings, called: Callable[[Option], str] = by_key) -> tuple
     return tuple(_notices(settings, name))
 
 
+def _check_talking(settings: Settings, name: Callable[[str], str]) -> None:
+    if settings.call is not None and settings.room is not None:
+        raise ConfigError(f"{name('call')} and {name('room')} exclude each other: give one of them")
+    if settings.nickname is None:
+        for key in ("call", "room", "auto_answer", "e2e"):
+            if _is_given(settings, key):
+                raise ConfigError(
+                    f"{name(key)} needs a name that others know you by: give {name('nickname')}"
+                )
+    elif settings.source == "none" and _is_given(settings, "microphone"):
+        raise ConfigError(f"{name('microphone')} and {name('source')} none exclude each other")
+
+
 def _notices(settings: Settings, name: Callable[[str], str]) -> Iterator[str]:
     mode, other = (Role.SERVER, Role.CLIENT) if settings.is_server else (Role.CLIENT, Role.SERVER)
-    idle = [key for key in BY_KEY if BY_KEY[key].role is other and _is_given(settings, key)]
+    concerned = () if settings.is_server or settings.talks else SOURCE
+    if settings.is_server and not settings.talkback:
+        concerned = (*SINK, "room")
+    idle = [
+        key
+        for key in BY_KEY
+        if (BY_KEY[key].role is other or key in concerned) and _is_given(settings, key)
+    ]
     if idle:
         names = ", ".join(map(name, idle))
         yield f"no effect in {mode.value} mode: {names}"
     if settings.password is not None and settings.password_file is not None:
         yield f"no effect beside {name('password')}: {name('password_file')}"
     if not settings.is_server:
+        idle = [key for key in TALKING if not settings.talks and _is_given(settings, key)]
+        if idle:
+            yield f"no effect without {name('nickname')}: {', '.join(map(name, idle))}"
+        if _is_given(settings, "hang_over") and settings.talks and not settings.voice_activation:
+            yield f"no effect without {name('voice_activation')}: {name('hang_over')}"
         idle = [key for key in ("device_id", "device") if _is_given(settings, key)]
         if settings.sink != "device" and idle:
             names = ", ".join(map(name, idle))
@@ -73,8 +111,9 @@ def _notices(settings: Settings, name: Callable[[str], str]) -> Iterator[str]:
         if settings.source.lower().endswith(".wav") and file_only:
             names = ", ".join(map(name, file_only))
             yield f"no effect with {name('source')} {settings.source}, which has its own: {names}"
-        if settings.loop and not settings.source.lower().endswith(".wav"):
-            yield f"no effect unless {name('source')} is a WAV file: {name('loop')}"
+    sends = settings.is_server or settings.talks
+    if sends and settings.loop and not settings.source.lower().endswith(".wav"):
+        yield f"no effect unless {name('source')} is a WAV file: {name('loop')}"
 
 
 def _is_given(settings: Settings, key: str) -> bool:

@@ -16,7 +16,7 @@ from echowarp.config.checks import check
 from echowarp.config.files import read_text, write_text
 from echowarp.config.option import Option, value_text
 from echowarp.config.options import BY_KEY, OPTIONS
-from echowarp.config.password import with_password
+from echowarp.config.password import with_code, with_password
 from echowarp.config.quoting import quote, unquote
 from echowarp.config.settings import Settings
 from echowarp.errors import ConfigError
@@ -34,7 +34,7 @@ def read_conf(
     tests. Raises ConfigError that names file, line and key.
     """
     settings, notices = load_conf(path)
-    return with_password(settings, environ, stdin), notices
+    return with_code(with_password(settings, environ, stdin), environ), notices
 
 
 def load_conf(path: str) -> tuple[Settings, tuple[str, ...]]:

@@ -14,13 +14,15 @@ TEXT_COLUMN = 30
 INTRODUCTION = """\
 usage: echowarp [OPTION]...
 
-Sends sound from one machine, the server, to others, its clients.
+Sends sound from one machine, the server, to others, its clients. Those may also
+call each other through it, meet in rooms, and talk back.
 Without any option it asks what it needs to know.
 """
 
 EXIT_STATUSES = """\
 Exit status: 0 done or stopped, 1 unexpected failure, 2 usage or configuration,
-3 refused by the server, 4 could not connect or gave up, 5 audio device.
+3 refused by the server or a call not answered, 4 could not connect or gave up,
+5 audio device.
 """
 
 

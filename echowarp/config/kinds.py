@@ -76,6 +76,13 @@ def name(text: str) -> str:
     return text
 
 
+def nickname(text: str) -> str:
+    """The name of a person or of a room; what may be one is said where it is used."""
+    if not text.strip():
+        raise ValueError("it is empty: give a name")
+    return text
+
+
 def host(text: str) -> str:
     """A host name, an IPv4 or an IPv6 address, without a port."""
     if not text:

@@ -42,6 +42,11 @@ SIMULATE = Option(
     flags=("--simulate",),
     help="the same under a virtual clock: an hour of sound, or --duration, as fast as it goes",
 )
+LIST_USERS = Option(
+    key=None,
+    flags=("--list_users",),
+    help="print who is at the server on standard output, a name a line, and exit",
+)
 IMPAIR = Option(
     key=None,
     flags=("--impair",),
@@ -55,6 +60,7 @@ OPTIONS: tuple[Option, ...] = (
     HELP,
     VERSION,
     LIST_DEVICES,
+    LIST_USERS,
     SELF_TEST,
     SIMULATE,
     IMPAIR,
@@ -146,6 +152,14 @@ OPTIONS: tuple[Option, ...] = (
         is_original=True,
     ),
     Option(
+        key="room",
+        flags=("--room",),
+        metavar="NAME",
+        parse=kinds.nickname,
+        help="the room to meet others in; of a server with --talkback: where its sound is",
+        question="Room to join, if any",
+    ),
+    Option(
         key="duration",
         flags=("--duration",),
         metavar="SECONDS",
@@ -185,32 +199,28 @@ OPTIONS: tuple[Option, ...] = (
         flags=("--source",),
         metavar="SOURCE",
         parse=kinds.source,
-        help="what is sent: device, tone or tone:HZ, none, a path that ends in .wav, "
-        "or - for raw s16le on standard input",
-        role=Role.SERVER,
+        help="what is sent, by a server or under a nickname; device, tone or tone:HZ, none, "
+        "a path that ends in .wav, or - for raw s16le on standard input",
         question="What to send",
     ),
     Option(
         key="loop",
         flags=("--loop",),
         help="start a WAV source again at its end, instead of saying goodbye",
-        role=Role.SERVER,
     ),
     Option(
         key="sample_rate",
         flags=("--sample_rate",),
         metavar="HZ",
         parse=Range(int, 8_000, 192_000),
-        help="rate of the stream; if not given, 48000, or a WAV file's own",
-        role=Role.SERVER,
+        help="rate of the stream, and of a room's mix; if not given, 48000, or a WAV file's own",
     ),
     Option(
         key="channels",
         flags=("--channels",),
         metavar="N",
         parse=Range(int, 1, 8),
-        help="channels of the stream; if not given, 2, or a WAV file's own",
-        role=Role.SERVER,
+        help="channels of the stream, and of a room's mix; if not given, 2, or a WAV file's own",
     ),
     Option(
         key="block_ms",
@@ -218,7 +228,6 @@ OPTIONS: tuple[Option, ...] = (
         metavar="MS",
         parse=Range(float, 2.5, 10),
         help="milliseconds of sound in a packet, fewer where they do not fit one",
-        role=Role.SERVER,
     ),
     Option(
         key="is_ssl",
@@ -253,6 +262,12 @@ OPTIONS: tuple[Option, ...] = (
         role=Role.SERVER,
     ),
     Option(
+        key="talkback",
+        flags=("--talkback",),
+        help="let clients with a nickname talk back to the stream: what they say is played here",
+        role=Role.SERVER,
+    ),
+    Option(
         key="workers",
         flags=("-w", "--workers"),
         metavar="N",
@@ -284,9 +299,8 @@ OPTIONS: tuple[Option, ...] = (
         flags=("--sink",),
         metavar="SINK",
         parse=kinds.sink,
-        help="where sound goes: device, null, a path that ends in .wav, "
+        help="where sound goes, a talkback's too: device, null, a path that ends in .wav, "
         "or - for raw s16le on standard output",
-        role=Role.CLIENT,
         question="Where the sound goes",
     ),
     Option(
@@ -295,7 +309,6 @@ OPTIONS: tuple[Option, ...] = (
         metavar="LATENCY",
         parse=kinds.latency,
         help="how far playout stays behind: low, auto, robust, or milliseconds 0..2000",
-        role=Role.CLIENT,
     ),
     Option(
         key="volume",
@@ -303,6 +316,88 @@ OPTIONS: tuple[Option, ...] = (
         metavar="PERCENT",
         parse=Range(int, 0, 400),
         help="how loud sound is played or recorded; at 100 no sample is changed",
+    ),
+    Option(
+        key="nickname",
+        flags=("--nickname",),
+        metavar="NAME",
+        parse=kinds.nickname,
+        help="talk to others under this name, with a microphone or another source",
+        role=Role.CLIENT,
+        question="Your name, for the others",
+    ),
+    Option(
+        key="call",
+        flags=("--call",),
+        metavar="NAME",
+        parse=kinds.nickname,
+        help="call that name, also when nobody is called so yet",
+        role=Role.CLIENT,
+        question="Whom to call, if anybody",
+    ),
+    Option(
+        key="auto_answer",
+        flags=("--auto_answer",),
+        help="answer every call at once",
+        role=Role.CLIENT,
+        question="Answer every call at once",
+    ),
+    Option(
+        key="e2e",
+        flags=("--e2e",),
+        metavar="CODE",
+        parse=kinds.secret,
+        help="encrypt what is said end to end, with a code that the others have too; in a "
+        "command line other users of the machine can see it, so rather set ECHOWARP_E2E",
+        role=Role.CLIENT,
+        question="Code to encrypt what is said end to end (not shown)",
+    ),
+    Option(
+        key="microphone",
+        flags=("--microphone",),
+        metavar="NAME",
+        parse=kinds.name,
+        help="input device by part of its name, in any case, where the source is a device",
+        role=Role.CLIENT,
+    ),
+    Option(
+        key="muted",
+        flags=("--muted",),
+        help="begin with the microphone muted",
+        role=Role.CLIENT,
+    ),
+    Option(
+        key="push_to_talk",
+        flags=("--push_to_talk",),
+        help="be heard only while the space bar is held down",
+        role=Role.CLIENT,
+    ),
+    Option(
+        key="voice_activation",
+        flags=("--voice_activation",),
+        metavar="LEVEL",
+        parse=Range(float, 0, 1),
+        help="be heard only from this level on, a share of full scale; 0.02 suits most",
+        role=Role.CLIENT,
+    ),
+    Option(
+        key="hang_over",
+        flags=("--hang_over",),
+        metavar="MS",
+        parse=Range(int, 0, 5000),
+        help="how long voice activation goes on after the last loud moment",
+        role=Role.CLIENT,
+    ),
+    Option(
+        key="agc",
+        flags=("--agc",),
+        help="make soft voices louder and loud ones softer",
+        role=Role.CLIENT,
+    ),
+    Option(
+        key="gate",
+        flags=("--gate",),
+        help="silence what is softer than speech",
         role=Role.CLIENT,
     ),
 )

@@ -1,4 +1,4 @@
-"""Where the password comes from when it is not among the options."""
+"""Where the password, and the code of --e2e, come from when they are not among the options."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from echowarp.config.settings import Settings
 from echowarp.errors import ConfigError
 
 VARIABLE = "ECHOWARP_PASSWORD"
+CODE_VARIABLE = "ECHOWARP_E2E"
 STDIN = "-"
 MAX_LINE_BYTES = 8192
 """Longer than any password may be; what is longer is another kind of file."""
@@ -31,11 +32,21 @@ def with_password(
     return replace(settings, password=environ.get(VARIABLE) or None)
 
 
+def with_code(settings: Settings, environ: Mapping[str, str]) -> Settings:
+    """Completes the code of whoever talks from the environment, where it was not given."""
+    if settings.e2e is not None or not settings.talks:
+        return settings
+    return replace(settings, e2e=environ.get(CODE_VARIABLE) or None)
+
+
 def saved_password_notice(path: str, settings: Settings) -> tuple[str, ...]:
-    """The notice that a config file, once written, holds the password, if it does."""
-    if settings.password is None or settings.password_file is not None:
-        return ()
-    return (f"{path} holds the password: keep it to yourself",)
+    """The notice that a config file, once written, holds what is secret, if it does."""
+    secrets = []
+    if settings.password is not None and settings.password_file is None:
+        secrets.append("the password")
+    if settings.e2e is not None:
+        secrets.append("the code")
+    return (f"{path} holds {' and '.join(secrets)}: keep it to yourself",) if secrets else ()
 
 
 def read_password(path: str, stdin: BinaryIO | None = None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from echowarp.config.option import Option, Role
@@ -21,13 +22,15 @@ class Choice:
     """One of the answers that a question lists.
 
     value: the text that the option's parser reads, or None where it is the name of a
-    WAV file, which `file_question` then asks for, with the default `file_name`.
+    WAV file, which `file_question` then asks for, with the default `file_name`; talks:
+    a nickname is asked for.
     """
 
     label: str
     value: str | None = None
     file_question: str = ""
     file_name: str = ""
+    talks: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +39,8 @@ class Question:
 
     choices: the answers to choose from, () where any text is parsed; lists_devices:
     the machine's audio devices come before the choices; is_required: there is no
-    default; is_hidden: the answer is not shown.
+    default; is_hidden: the answer is not shown; asks: whether it has a meaning after the
+    answers so far, if its option's role does not tell.
     """
 
     key: str
@@ -44,6 +48,7 @@ class Question:
     lists_devices: bool = False
     is_required: bool = False
     is_hidden: bool = False
+    asks: Callable[[Settings], bool] | None = None
 
     @property
     def option(self) -> Option:
@@ -52,8 +57,14 @@ class Question:
 
     def concerns(self, settings: Settings) -> bool:
         """Whether it has a meaning in the role that was chosen."""
+        if self.asks is not None:
+            return self.asks(settings)
         idle = Role.CLIENT if settings.is_server else Role.SERVER
         return self.option.role is not idle
+
+
+def _talks(settings: Settings) -> bool:
+    return settings.talks
 
 
 QUESTIONS: tuple[Question, ...] = (
@@ -62,6 +73,7 @@ QUESTIONS: tuple[Question, ...] = (
         choices=(
             Choice(label="send its sound (server)", value="True"),
             Choice(label="receive sound and play it (client)", value="False"),
+            Choice(label="talk to others: calls and rooms (client)", value="False", talks=True),
         ),
     ),
     Question(
@@ -71,8 +83,17 @@ QUESTIONS: tuple[Question, ...] = (
             Choice(label="what the speakers play", value="False"),
         ),
     ),
+    Question(key="nickname", is_required=True, asks=_talks),
+    Question(key="call", asks=_talks),
+    Question(key="room", asks=lambda settings: _talks(settings) and settings.call is None),
+    Question(
+        key="auto_answer",
+        asks=lambda settings: _talks(settings) and not (settings.call or settings.room),
+    ),
+    Question(key="e2e", is_hidden=True, asks=_talks),
     Question(
         key="source",
+        asks=lambda settings: settings.is_server,
         lists_devices=True,
         choices=(
             Choice(label="a test tone", value="tone"),
@@ -82,6 +103,7 @@ QUESTIONS: tuple[Question, ...] = (
     ),
     Question(
         key="sink",
+        asks=lambda settings: not settings.is_server,
         lists_devices=True,
         choices=(
             Choice(label="a WAV file", file_question="WAV file to write", file_name="echowarp.wav"),

@@ -49,8 +49,26 @@ class Settings:
     overwrite: bool = False
     stats: str | None = None
     password_file: str | None = None
+    talkback: bool = False
+    nickname: str | None = None
+    call: str | None = None
+    room: str | None = None
+    auto_answer: bool = False
+    e2e: str | None = field(default=None, repr=False)
+    microphone: str | None = None
+    muted: bool = False
+    push_to_talk: bool = False
+    voice_activation: float | None = None
+    hang_over: int = 400
+    agc: bool = False
+    gate: bool = False
     verbose: bool = False
     quiet: bool = False
+
+    @property
+    def talks(self) -> bool:
+        """Whether this is a client that others hear, and know by a name."""
+        return not self.is_server and self.nickname is not None
 
     @property
     def latency_ms(self) -> float | None:

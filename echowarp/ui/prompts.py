@@ -10,7 +10,13 @@ from typing import Any, TypeVar
 from echowarp.config import kinds, questions
 from echowarp.config.checks import check
 from echowarp.config.conf import read_conf
-from echowarp.config.password import VARIABLE, saved_password_notice, with_password
+from echowarp.config.password import (
+    CODE_VARIABLE,
+    VARIABLE,
+    saved_password_notice,
+    with_code,
+    with_password,
+)
 from echowarp.config.questions import QUESTIONS, Choice, Question
 from echowarp.config.settings import Settings
 from echowarp.errors import ConfigError, DeviceError, EchoWarpError
@@ -108,7 +114,7 @@ class _Dialogue:
                 settings = replace(settings, **self._answer(question, settings))
         for notice in check(settings):
             self.write(notice)
-        return with_password(settings, self.environ)
+        return with_code(with_password(settings, self.environ), self.environ)
 
     def save_to(self, settings: Settings) -> str | None:
         """The file to save the answers to, or None."""
@@ -126,9 +132,10 @@ class _Dialogue:
             return self._endpoint(question, settings)
         if question.choices:
             choice = self._choose(question)
-            return {question.key: option.parse(choice.value or "")}
+            chosen = {question.key: option.parse(choice.value or "")}
+            return chosen | {"nickname": ""} if choice.talks else chosen
         if question.is_hidden:
-            return {question.key: self._hidden(option.question)}
+            return {question.key: self._hidden(question)}
         if not option.metavar:
             return {question.key: self._agrees(option.question)}
 
@@ -139,9 +146,10 @@ class _Dialogue:
 
         return {question.key: self._ask(option.question, option.default_text, parse)}
 
-    def _hidden(self, text: str) -> str | None:
-        default = f"that in {VARIABLE}" if self.environ.get(VARIABLE) else "none"
-        return self.read_hidden(f"{text} [{default}]: ") or None
+    def _hidden(self, question: Question) -> str | None:
+        variable = CODE_VARIABLE if question.key == "e2e" else VARIABLE
+        default = f"that in {variable}" if self.environ.get(variable) else "none"
+        return self.read_hidden(f"{question.option.question} [{default}]: ") or None
 
     def _choose(self, question: Question) -> Choice:
         """One of the listed choices; the first is the default."""

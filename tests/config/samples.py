@@ -30,6 +30,13 @@ SAMPLES: dict[str, tuple[str, Any]] = {
     "ban_list": ("bans.txt", "bans.txt"),
     "duration": ("1e3", 1000.0),
     "stats": ("-", "-"),
+    "nickname": ("Zoë", "Zoë"),
+    "call": ("bob", "bob"),
+    "room": ("kitchen", "kitchen"),
+    "e2e": ("four words", "four words"),
+    "microphone": ("headset", "headset"),
+    "voice_activation": ("0.02", 0.02),
+    "hang_over": ("250", 250),
 }
 """For each key with a value: a text, and what it is read as."""
 
@@ -55,6 +62,9 @@ REFUSED: tuple[tuple[str, str], ...] = (
     ("device", " "),
     *(("ban_list", text) for text in ("", "a\tb")),
     ("stats", ""),
+    *((key, " ") for key in ("nickname", "call", "room", "microphone")),
+    *(("voice_activation", text) for text in ("-0.1", "1.1", "loud")),
+    *(("hang_over", text) for text in ("-1", "5001", "1.5")),
 )
 """Keys with texts that no reader takes."""
 
@@ -70,6 +80,12 @@ FLAG_KEYS = (
     "overwrite",
     "verbose",
     "quiet",
+    "talkback",
+    "auto_answer",
+    "muted",
+    "push_to_talk",
+    "agc",
+    "gate",
 )
 
 _TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
@@ -113,6 +129,9 @@ def settings(draw: st.DrawFn) -> Settings:
                 "overwrite": st.booleans(),
                 "is_error_log": st.booleans(),
                 "ignore_device_encoding_names": st.booleans(),
+                "agc": st.booleans(),
+                "hang_over": st.integers(0, 5000),
+                "voice_activation": st.floats(0, 1),
             },
         )
     )
@@ -120,4 +139,7 @@ def settings(draw: st.DrawFn) -> Settings:
         st.sampled_from([{}, {"device_id": 3}, {"device": ' "odd" name; ünï '}, {"quiet": True}])
     )
     address = draw(hosts) if not is_server else None
-    return Settings(is_server=is_server, server_address=address, **chosen, **device)
+    talk: dict[str, Any] = draw(
+        st.sampled_from([{}, {"nickname": "Zoë", "call": "bob"}, {"nickname": "z", "e2e": "=#"}])
+    )
+    return Settings(is_server=is_server, server_address=address, **chosen, **device, **talk)

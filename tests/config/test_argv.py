@@ -6,7 +6,13 @@ from typing import Any
 
 import pytest
 
-from echowarp.config.argv import PASSWORD_NOTICE, Command, Invocation, parse_command_line
+from echowarp.config.argv import (
+    CODE_NOTICE,
+    PASSWORD_NOTICE,
+    Command,
+    Invocation,
+    parse_command_line,
+)
 from echowarp.config.options import BY_KEY, OPTIONS
 from echowarp.config.settings import Settings
 from echowarp.errors import ConfigError
@@ -201,3 +207,20 @@ def test_save_config(tmp_path: Path) -> None:
     path.write_text("")
     assert "--overwrite" in error("-s", str(path))
     assert parse("-s", str(path), "--overwrite").save_config == str(path)
+
+
+def test_list_users_is_a_clients_and_checked() -> None:
+    invocation = parse("--list_users", "-a", "h", env="x")
+    assert invocation.command is Command.LIST_USERS
+    assert invocation.settings == client(password="x")
+    assert "--server_address" in error("--list_users")
+
+
+def test_the_code_comes_from_argv_or_the_environment() -> None:
+    words = ("-c", "-a", "h", "--nickname", "zoë")
+    environ = {"ECHOWARP_E2E": "from env"}
+    assert parse_command_line(words, environ).settings.e2e == "from env"
+    assert parse_command_line(words[:3], environ).settings.e2e is None
+    given = parse_command_line((*words, "--e2e", "x"), environ)
+    assert given.settings.e2e == "x"
+    assert given.notices == (CODE_NOTICE,)

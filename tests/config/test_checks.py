@@ -30,6 +30,51 @@ def test_what_cannot_be(changes: dict[str, Any], words: str) -> None:
         check(Settings(**changes))
 
 
+TALKER = {"is_server": False, "server_address": "h", "nickname": "zoë"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"call": "bob", "room": "kitchen"}, "call and room exclude"),
+        *(
+            ({"nickname": None, key: value}, f"{key} needs .* nickname")
+            for key, value in {"call": "b", "room": "r", "auto_answer": True, "e2e": "c"}.items()
+        ),
+        ({"push_to_talk": True, "voice_activation": 0.1}, "push_to_talk and voice_activation"),
+        ({"source": "none", "microphone": "m"}, "microphone and source none"),
+    ],
+)
+def test_what_a_talker_cannot_be(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        check(Settings(**(TALKER | changes)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "notices"),
+    [
+        ({"source": "tone", "sample_rate": 44100, "call": "b", "e2e": "c", "muted": True}, ()),
+        ({"source": "a.wav", "loop": True, "channels": 1}, ()),
+        ({"nickname": None, "source": "tone"}, ("no effect in client mode: source",)),
+        (
+            {"nickname": None, "muted": True, "agc": True},
+            ("no effect without nickname: muted, agc",),
+        ),
+        ({"hang_over": 100}, ("no effect without voice_activation: hang_over",)),
+        ({"talkback": True}, ("no effect in client mode: talkback",)),
+    ],
+)
+def test_notices_of_a_talker(changes: dict[str, Any], notices: tuple[str, ...]) -> None:
+    assert check(Settings(**(TALKER | changes))) == notices
+
+
+def test_talkback_is_played_somewhere() -> None:
+    given = Settings(talkback=True, sink="null", volume=50, room="studio")
+    assert check(given) == ()
+    with pytest.raises(ConfigError, match="talkback needs all in one worker"):
+        check(Settings(talkback=True, workers=2))
+
+
 @pytest.mark.parametrize(
     ("changes", "notices"),
     [

@@ -15,4 +15,4 @@ def test_rows() -> None:
     assert (
         "| `-c`, `--client` \\* | `is_server=False` |  | server and client | be a client" in table
     )
-    assert "| `--block_ms` MS | `block_ms` | `5` | server | milliseconds" in table
+    assert "| `--block_ms` MS | `block_ms` | `5` | server and client | milliseconds" in table

@@ -32,6 +32,7 @@ CONTRACT = """
 -v --verbose verbose False
 -q --quiet quiet False
 --list_devices None None
+--list_users None None
 --self_test None None
 --simulate None None
 --impair None None
@@ -52,6 +53,19 @@ CONTRACT = """
 --overwrite overwrite False
 --stats stats None
 --password_file password_file None
+--talkback talkback False
+--nickname nickname None
+--call call None
+--room room None
+--auto_answer auto_answer False
+--e2e e2e None
+--microphone microphone None
+--muted muted False
+--push_to_talk push_to_talk False
+--voice_activation voice_activation None
+--hang_over hang_over 400
+--agc agc False
+--gate gate False
 """
 
 
@@ -126,4 +140,4 @@ def test_latency_in_ms() -> None:
 
 
 def test_password_is_not_in_the_repr() -> None:
-    assert "hunter2" not in repr(Settings(password="hunter2"))
+    assert "hunter2" not in repr(Settings(password="hunter2", e2e="hunter2"))

@@ -91,6 +91,7 @@ def test_server_by_enter_alone() -> None:
         "What shall this machine do:",
         "  1  send its sound (server)",
         "  2  receive sound and play it (client)",
+        "  3  talk to others: calls and rooms (client)",
         "Number [1]: ",
         "What shall be captured:",
         "  1  a microphone or another input",
@@ -135,9 +136,26 @@ def test_client() -> None:
     assert not any("Encrypt" in line or "captured" in line for line in script.shown)
 
 
+def test_a_talker() -> None:
+    script = Script("3", "", "zoë", "bob", "hidden:", "", "h", "", "hidden:", "", NO_SAVE)
+    assert script.run().settings == Settings(
+        is_server=False, nickname="zoë", call="bob", server_address="h"
+    )
+    script = Script(
+        *("3", "zoë", "", "kitchen", "hidden:four words", "", "h", "", "hidden:", "", NO_SAVE)
+    )
+    assert script.run(environ={"ECHOWARP_E2E": "other"}).settings == Settings(
+        is_server=False, nickname="zoë", room="kitchen", e2e="four words", server_address="h"
+    )
+    script = Script("3", "zoë", "", "", "yes", "hidden:", "", "h", "", "hidden:", "", NO_SAVE)
+    assert script.run(environ={"ECHOWARP_E2E": "other"}).settings == Settings(
+        is_server=False, nickname="zoë", auto_answer=True, e2e="other", server_address="h"
+    )
+
+
 def test_wrong_answers_ask_again_and_say_why() -> None:
     script = Script(
-        *("3", "two", "2"),
+        *("4", "two", "2"),
         *("5", "0", "4"),
         *("", "a b", "host:1", "host"),
         *("0", "x", "65535"),
@@ -149,7 +167,7 @@ def test_wrong_answers_ask_again_and_say_why() -> None:
         is_server=False, sink="null", server_address="host", udp_port=65535, reconnect_attempt=1
     )
     for reason in (
-        "'3' is not a whole number, 1..2",
+        "'4' is not a whole number, 1..3",
         "'5' is not a whole number, 1..4",
         "it is empty: give a host name or an address",
         "'0' is not a whole number, 1..65535",

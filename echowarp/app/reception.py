@@ -70,7 +70,8 @@ class Reception:
     """Repair, requests and target of one stream. The owner of the playout owns it.
 
     first_seq, first_time: the first block to expect, unwrapped; latency: a policy, or
-    a fixed target in nanoseconds; period_ns: what the sink takes at once.
+    a fixed target in nanoseconds; period_ns: what the sink takes at once; seal_bytes: of
+    each payload, what is not sound.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Reception:
         latency: Policy | int,
         period_ns: int,
         now_ns: int,
+        seal_bytes: int = 0,
     ) -> None:
         self.repaired = 0
         """Blocks made from repair rows that did not come by themselves in 0.2 s, or ever."""
@@ -89,6 +91,7 @@ class Reception:
         """Blocks that came in answer to a request."""
         self._format = fmt
         self._first_time = first_time
+        self._seal_bytes = seal_bytes
         self._usable: dict[int, bool] = {}
         """Whether the block came by itself, for each that can be played."""
         self._solved_ns: dict[int, int] = {}
@@ -129,7 +132,7 @@ class Reception:
         """
         seq, resent = block.seq, block.resent
         self._timers.arrived(seq, at_ns, resent=resent)
-        if not block.payload:
+        if len(block.payload) <= self._seal_bytes:
             self._timers.pause()
         self.resent += resent
         if self._solved_ns:
@@ -217,8 +220,8 @@ class Reception:
 
     def _fits(self, payload: bytes) -> bool:
         """Whether it can be played: a false row may give anything."""
-        fmt = self._format
-        return len(payload) <= fmt.block_bytes and len(payload) % fmt.frame_bytes == 0
+        fmt, size = self._format, len(payload) - self._seal_bytes
+        return 0 <= size <= fmt.block_bytes and size % fmt.frame_bytes == 0
 
     def _count_repaired(self, now_ns: int) -> None:
         """Counts the blocks that have not come by themselves in all the time they had."""

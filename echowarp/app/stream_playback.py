@@ -200,7 +200,7 @@ class StreamPlayback(ABC, Generic[PlayoutT]):
         playout, self._playout = self._playout, None
         if playout is not None:
             playout.finish()
-            self._over = _sum(self._over, playout.counters)
+            self._over = sum_counters(self._over, playout.counters)
         reception, self._reception = self._reception, None
         if reception is not None:
             reception.finish()
@@ -229,7 +229,7 @@ class StreamPlayback(ABC, Generic[PlayoutT]):
             return
         self.snapshot = Snapshot(
             format=self._format,
-            counters=_sum(self._over, playout.counters),
+            counters=sum_counters(self._over, playout.counters),
             level_db=self._level_db,
             delay=delay,
             played_frames=self._played_frames,
@@ -243,7 +243,8 @@ class StreamPlayback(ABC, Generic[PlayoutT]):
         )
 
 
-def _sum(a: Counters, b: Counters) -> Counters:
+def sum_counters(a: Counters, b: Counters) -> Counters:
+    """What became of the blocks of both."""
     return Counters(
         received=a.received + b.received,
         late=a.late + b.late,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from echowarp.media.drift import DriftLoop
 from echowarp.media.format import Format
 from echowarp.media.pcm import level_db
-from echowarp.media.pull_line import PullLine
+from echowarp.media.pull_line import Line
 from echowarp.media.resampler import MAX_PPM
 
 NS_PER_MS = 1_000_000
@@ -45,7 +45,7 @@ class PlayoutDelay:
     """
 
     def __init__(
-        self, fmt: Format, *, target_ns: int, fixed: bool, line: PullLine, now_ns: int
+        self, fmt: Format, *, target_ns: int, fixed: bool, line: Line, now_ns: int
     ) -> None:
         self.drift = DriftLoop(now_ns)
         self.target_ns = target_ns

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from echowarp.media.concealment import Concealer
-from echowarp.media.fades import fade_out
+from echowarp.media.fades import fade_frames, fade_out
 from echowarp.media.format import Format
+from echowarp.media.gain import ramp_gain
 from echowarp.media.playout_delay import PlayoutDelay
 from echowarp.media.resampler import Resampler
 
@@ -19,6 +20,9 @@ class PlayoutSound:
         self._concealer = Concealer(fmt)
         self._resampler = resampler
         self._last_frame = b""
+        self._resting = False
+        self._sounding_bytes = 0
+        """Of what is ready, up to where only silence is left."""
 
     @property
     def ready_frames(self) -> int:
@@ -30,20 +34,31 @@ class PlayoutSound:
         """Frames of the stream that have come in and not gone out."""
         return self.ready_frames + self._resampler.delay_frames
 
+    @property
+    def ended(self) -> bool:
+        """Whether the sound has ended, and its fall to silence has been taken."""
+        return self._resting and self._sounding_bytes <= 0
+
     def take(self, frames: int) -> bytes:
         """The next `frames` frames, of which there are as many."""
         size = frames * self._format.frame_bytes
         pcm = bytes(self._ready[:size])
         del self._ready[:size]
+        self._sounding_bytes -= size
         return pcm
 
     def play(self, payload: bytes) -> None:
-        """The next block, blended in where something was missing before it."""
-        self._last_frame = payload[-self._format.frame_bytes :]
-        self._add(self._concealer.resume(payload))
+        """The next block, blended in where something was missing before it, or nothing."""
+        pcm = self._concealer.resume(payload)
+        if self._resting:
+            self._resting = False
+            cut = fade_frames(self._format) * self._format.frame_bytes
+            pcm = ramp_gain(pcm[:cut], self._format, 0.0, 1.0) + pcm[cut:]
+        self._add(pcm)
 
     def conceal(self, frames: int) -> None:
         """So many frames are missing."""
+        self._resting = False
         self._add(self._concealer.conceal(frames))
 
     def splice(self) -> None:
@@ -52,9 +67,20 @@ class PlayoutSound:
 
     def end(self) -> None:
         """After the last block: a short fall to silence, and nothing invented."""
-        last, self._last_frame = self._last_frame, b""
-        self._add(fade_out(last, self._format.block_frames, self._format))
+        if self._resting:
+            self.rest(self._format.block_frames)
+            return
+        fall = fade_out(self._last_frame, self._format.block_frames, self._format)
+        self._concealer.remember(fall)
+        self._add(fall)
+        self._resting = True
+        self._sounding_bytes = len(self._ready)
+
+    def rest(self, frames: int) -> None:
+        """So many frames of silence, where the sound has ended."""
+        self._add(bytes(frames * self._format.frame_bytes))
 
     def _add(self, pcm: bytes) -> None:
         frames = len(pcm) // self._format.frame_bytes
+        self._last_frame = pcm[-self._format.frame_bytes :] or self._last_frame
         self._ready += self._resampler.process(pcm, self._delay.speed_ppm(frames))

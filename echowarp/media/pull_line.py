@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from echowarp.media.format import NS_PER_S, Format
 
 SMOOTHING = 64
@@ -12,6 +14,23 @@ LATE_NS = NS_PER_S // 100
 STOOD_NS = NS_PER_S // 5
 """A card whose calls have all been later than LATE_NS for so long stood still before:
 the bursts of a sound server are shorter, and some calls of each are early."""
+
+
+class Line(Protocol):
+    """What a playout asks of the line on which its frames leave."""
+
+    frames: int
+    """Frames given out so far."""
+
+    @property
+    def early_ns(self) -> int:
+        """How much before its time a call came at worst of late."""
+
+    def called(self, now_ns: int) -> None:
+        """Frames are asked for at `now_ns`."""
+
+    def leaves_ns(self, frame: float) -> int:
+        """When a frame, counted from the first, leaves. Needs one call."""
 
 
 class PullLine:
@@ -53,7 +72,7 @@ class PullLine:
         """How much before its time a call came at worst in the last 15 to 30 s."""
         return round(max(self._early_ns))
 
-    def leaves_ns(self, frame: int) -> int:
+    def leaves_ns(self, frame: float) -> int:
         """When output frame `frame`, counted from the first, leaves. Needs one call."""
         assert self._origin_ns is not None
         return round(self._origin_ns + frame * NS_PER_S / self._rate)
@@ -69,3 +88,39 @@ class PullLine:
             self._late_origin_ns = min(self._late_origin_ns, origin_ns)
             if now_ns - self._late_since_ns >= STOOD_NS:
                 self._origin_ns, self._late_since_ns = self._late_origin_ns, None
+
+
+class ConvertedLine:
+    """The line of frames that become those of another line, at another rate.
+
+    line: where they leave in the end; rate: their own; line_rate: that line's.
+    """
+
+    def __init__(self, line: PullLine, *, rate: int, line_rate: int) -> None:
+        self.frames = 0
+        """Frames given out so far."""
+        self._line = line
+        self._ratio = line_rate / rate
+        self._origin = line.frames
+        """The line's frame that the first one becomes."""
+
+    @property
+    def early_ns(self) -> int:
+        """As for the line itself."""
+        return self._line.early_ns
+
+    def called(self, now_ns: int) -> None:
+        """Frames are asked for at `now_ns`."""
+        self._line.called(now_ns)
+
+    def pulled(self, frames: int) -> None:
+        """So many frames were given out."""
+        self.frames += frames
+
+    def passed(self, line_frames: int) -> None:
+        """So many frames of the line went by without asking for any of these."""
+        self._origin += line_frames
+
+    def leaves_ns(self, frame: float) -> int:
+        """When a frame, counted from the first, leaves. Needs one call."""
+        return self._line.leaves_ns(self._origin + frame * self._ratio)

@@ -16,7 +16,7 @@ from echowarp.media.drift import DriftLoop
 from echowarp.media.format import Format
 from echowarp.media.playout_delay import PlayoutDelay
 from echowarp.media.playout_sound import PlayoutSound
-from echowarp.media.pull_line import PullLine
+from echowarp.media.pull_line import Line
 from echowarp.media.resampler import Resampler
 
 NS_PER_MS = 1_000_000
@@ -61,7 +61,7 @@ class PulledPlayout:
         first_seq: int,
         first_time: int,
         target_ns: int,
-        line: PullLine,
+        line: Line,
         now_ns: int,
         fixed: bool = False,
         resampler: Resampler | None = None,
@@ -79,6 +79,8 @@ class PulledPlayout:
         self._sound = PlayoutSound(fmt, self._delay, resampler or Resampler(fmt))
         self._end_seq: int | None = None
         self._begun = False
+        self._resting = False
+        """The source has said that it is silent until its next block."""
         self._noted: deque[tuple[int, int]] = deque(maxlen=NOTED_ARRIVALS)
         self._waited_ns = 0
 
@@ -108,6 +110,16 @@ class PulledPlayout:
         if self._end_seq is None:
             return False
         return self._arrivals.next_seq + len(self._arrivals) >= self._end_seq
+
+    @property
+    def silent(self) -> bool:
+        """Whether all that could be pulled is silence, until the next block or the end.
+        It need not be pulled then."""
+        if not self._sound.ended:
+            return False
+        if self.state is State.FINISHED:
+            return True
+        return self._resting and not len(self._arrivals) and self._end_seq is None
 
     @property
     def next_seq(self) -> int:
@@ -177,6 +189,7 @@ class PulledPlayout:
 
     def _fill(self) -> None:
         """Silence up to the very frame with which the delay is the target."""
+        self._skip_silence()
         earliest = self._arrivals.earliest()
         if earliest is None:
             if self._end_seq is not None:
@@ -188,15 +201,31 @@ class PulledPlayout:
             if early_frames <= 0:
                 self._begin(earliest, -early_frames)
                 return
+        frames = min(early_frames, self._format.block_frames)
+        if self._resting:
+            self._sound.rest(frames)
+            return
         if self._begun:
             self.counters.concealed += 1
-        self._sound.conceal(min(early_frames, self._format.block_frames))
+        self._sound.conceal(frames)
+
+    def _skip_silence(self) -> None:
+        """Takes what only says that the source is silent still."""
+        while self._resting and (due := self._arrivals.peek()) is not None and not due[1]:
+            self._arrivals.take()
+            self._position = due[0]
+            # When it came says little of how fast the path will be.
+            while self._noted and self._noted[0][0] <= due[0]:
+                self._noted.popleft()
 
     def _early_ns(self, seq: int) -> int:
         """How much too early it were, to begin with that block now; negative for too late."""
         start = self._arrivals.time_of(seq)
         to_ns = self._format.frames_to_ns
-        fastest_ns = min(at_ns - to_ns(time - start) for time, at_ns in self._noted)
+        came_ns = (at_ns - to_ns(time - start) for time, at_ns in self._noted)
+        fastest_ns = min(came_ns, default=None)
+        if fastest_ns is None:
+            return 0  # it was here before the wait for it was given up
         return fastest_ns + self._delay.aim_ns - self._leaves_ns(self._position)
 
     def _begin(self, seq: int, late_frames: int) -> None:
@@ -213,8 +242,9 @@ class PulledPlayout:
         self._enter(goal)
         levels = [self._leaves_ns(time) - at_ns for time, at_ns in self._noted]
         self._noted.clear()
-        self._delay.begin(max(levels))
+        self._delay.begin(max(levels, default=self._delay.aim_ns))
         self._begun = True
+        self._resting = False
         self._waited_ns = 0
         self._to(State.PLAYING)
 
@@ -231,18 +261,35 @@ class PulledPlayout:
         if missing > 0:
             step = min(missing, self._format.block_frames)
             self._position += step
-            self._sound.conceal(step)
+            self._stand_in(step)
             return
         self._arrivals.take()
         if not payload:
-            self._position = time
-            self._to(State.FILLING)
+            self._rest()
             return
+        self._resting = False
         self._position = time + len(payload) // self._format.frame_bytes
         self._waited_ns = 0
         if not self._delay.sheds(payload):
             # Where sound begins in the midst of a block, its head is left out.
             self._sound.play(payload[-missing * self._format.frame_bytes :] or payload)
+
+    def _rest(self) -> None:
+        """The source is silent from here on. Where its next block is here already, its
+        time tells for how long; else sound begins anew with that."""
+        if not self._resting:
+            self._resting = True
+            self._sound.end()
+            self._position += self._format.block_frames
+        if not len(self._arrivals):
+            self._to(State.FILLING)
+
+    def _stand_in(self, frames: int) -> None:
+        """For so many frames there is no sound."""
+        if self._resting:
+            self._sound.rest(frames)
+        else:
+            self._sound.conceal(frames)
 
     def _give_up_waited(self) -> bool:
         """Gives up turns that were waited for, if they are lost or not worth the delay:
@@ -276,12 +323,12 @@ class PulledPlayout:
 
     def _miss(self) -> None:
         """The block whose turn it is is not here, but later ones are."""
-        if self._delay.is_short and self._end_seq is None:
+        if self._delay.is_short and self._end_seq is None and not self._resting:
             self._wait()
             return
         self._arrivals.miss()
         self._position += self._format.block_frames
-        self._sound.conceal(self._format.block_frames)
+        self._stand_in(self._format.block_frames)
 
     def _wait(self) -> None:
         """The delay grows by the block of concealment that this inserts."""

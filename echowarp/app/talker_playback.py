@@ -75,6 +75,7 @@ class Talker:
         self._fader: Fader | None = None
         self._playout: PulledPlayout | None = None
         self._reception: Reception | None = None
+        self._capture: CaptureTime | None = None
         self._end_seq: int | None = None
         self._leaving_frames: int | None = None
         self._pcm = b""
@@ -132,6 +133,7 @@ class Talker:
 
     def set_capture(self, capture: CaptureTime) -> None:
         """It was told when a frame was captured."""
+        self._capture = capture
         if self._reception is not None:
             self._reception.set_capture(capture)
 
@@ -238,6 +240,8 @@ class Talker:
         )
         if clock is not None:
             reception.set_clock(clock)
+        if self._capture is not None:
+            reception.set_capture(self._capture)
         if fmt.rate != mix.rate:
             self._converted = ConvertedLine(line, rate=fmt.rate, line_rate=mix.rate)
         self._playout = PulledPlayout(

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
+
+from echowarp.media.format import Format
 
 MISSING_REMEMBERED_MS = 2000
 """A block that comes later than this after its turn counts as lost, not late."""
+
+NOTED = 64
+"""Arrivals from which the fastest path is known where sound begins."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -137,3 +144,32 @@ class Arrivals:
                 return
             del self._missed[first]
             self.counters.lost += 1
+
+
+class NotedArrivals:
+    """When the newest blocks came, as (time, at_ns): where sound begins the fastest counts."""
+
+    def __init__(self, fmt: Format) -> None:
+        self._format = fmt
+        self._noted: deque[tuple[int, int]] = deque(maxlen=NOTED)
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return iter(self._noted)
+
+    def note(self, time: int, at_ns: int) -> None:
+        """A block whose first frame is `time` came at `at_ns`."""
+        self._noted.append((time, at_ns))
+
+    def fastest_ns(self, time: int) -> int | None:
+        """When a block of that time comes by the fastest path; None for nothing known."""
+        to_ns = self._format.frames_to_ns
+        return min((at_ns - to_ns(noted - time) for noted, at_ns in self._noted), default=None)
+
+    def forget_to(self, time: int) -> None:
+        """Forgets the oldest, up to a block of that time."""
+        while self._noted and self._noted[0][0] <= time:
+            self._noted.popleft()
+
+    def clear(self) -> None:
+        """Forgets all."""
+        self._noted.clear()

@@ -8,10 +8,9 @@ faster by 5 cents, which is not heard, and by leaving out blocks of silence.
 
 from __future__ import annotations
 
-from collections import deque
 from enum import Enum, auto
 
-from echowarp.media.arrivals import MISSING_REMEMBERED_MS, Arrivals, Counters
+from echowarp.media.arrivals import MISSING_REMEMBERED_MS, Arrivals, Counters, NotedArrivals
 from echowarp.media.drift import DriftLoop
 from echowarp.media.format import Format
 from echowarp.media.playout_delay import PlayoutDelay
@@ -25,8 +24,6 @@ MAX_WAIT_NS = 200 * NS_PER_MS
 SURPLUS_NS = 20 * NS_PER_MS
 """So much more than the target may wait when a stream begins, before its first sound is
 left out for it."""
-NOTED_ARRIVALS = 64
-"""Arrivals from which the fastest path is known where sound begins."""
 
 
 class State(Enum):
@@ -81,7 +78,7 @@ class PulledPlayout:
         self._begun = False
         self._resting = False
         """The source has said that it is silent until its next block."""
-        self._noted: deque[tuple[int, int]] = deque(maxlen=NOTED_ARRIVALS)
+        self._noted = NotedArrivals(fmt)
         self._waited_ns = 0
 
     @property
@@ -134,7 +131,7 @@ class PulledPlayout:
         """Takes a block that became usable at `at_ns`; by_itself: as first sent."""
         self._arrivals.put(seq, time, payload)
         if self.state is not State.PLAYING:
-            self._noted.append((time, at_ns))
+            self._noted.note(time, at_ns)
         elif by_itself:
             self._delay.observe(self._leaves_ns(time) - at_ns, at_ns)
 
@@ -215,15 +212,12 @@ class PulledPlayout:
             self._arrivals.take()
             self._position = due[0]
             # When it came says little of how fast the path will be.
-            while self._noted and self._noted[0][0] <= due[0]:
-                self._noted.popleft()
+            self._noted.forget_to(due[0])
 
     def _early_ns(self, seq: int) -> int:
         """How much too early it were, to begin with that block now; negative for too late."""
         start = self._arrivals.time_of(seq)
-        to_ns = self._format.frames_to_ns
-        came_ns = (at_ns - to_ns(time - start) for time, at_ns in self._noted)
-        fastest_ns = min(came_ns, default=None)
+        fastest_ns = self._noted.fastest_ns(start)
         if fastest_ns is None:
             return 0  # it was here before the wait for it was given up
         return fastest_ns + self._delay.aim_ns - self._leaves_ns(self._position)

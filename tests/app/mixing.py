@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import heapq
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import count
 
-from echowarp.app.mixed_playback import MixedPlayback, MixListener
+from echowarp.app.mixed_playback import MixedPlayback
 from echowarp.app.reception import CaptureTime, ServerClock
+from echowarp.app.talker_mix import MixListener
 from echowarp.media.format import NS_PER_S, Format
 from echowarp.media.resampler import Resampler
 from echowarp.media.target import Policy
@@ -113,6 +116,8 @@ class Stage:
         self.played_out: list[object] = []
         self.failures: list[BaseException] = []
         self._keep = keep
+        self._under_way: list[tuple[int, int, Block]] = []
+        self._order = count()
         self.playback = MixedPlayback(
             self.card.open,
             fmt=fmt,
@@ -144,9 +149,7 @@ class Stage:
         begin = len(self.out)
         for _ in range(round(seconds * S / self.fmt.block_ns)):
             self.now_ns = self.pulls * self.fmt.block_ns
-            due = [each for talker in self.talking for each in talker.come(self.now_ns)]
-            for at_ns, block in sorted(due, key=lambda each: each[0]):
-                self.playback.arrived(block, at_ns)
+            self._let_come()
             assert self.card.pull is not None
             pcm = self.card.pull(self.fmt.block_frames)
             assert len(pcm) == self.fmt.block_bytes
@@ -154,3 +157,11 @@ class Stage:
             if self._keep:
                 self.out += pcm
         return bytes(self.out[begin:])
+
+    def _let_come(self) -> None:
+        for talker in self.talking:
+            for at_ns, block in talker.come(self.now_ns):
+                heapq.heappush(self._under_way, (at_ns, next(self._order), block))
+        while self._under_way and self._under_way[0][0] <= self.now_ns:
+            at_ns, _, block = heapq.heappop(self._under_way)
+            self.playback.arrived(block, at_ns)

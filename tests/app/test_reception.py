@@ -240,3 +240,31 @@ class TestDelay:
         assert reception.delay(FIRST_TIME, 0, 0) == Delay(
             capture_ns=5 * MS, network_ns=0, buffer_ns=0, device_ns=0
         )
+
+
+def test_of_sealed_payloads_the_seal_is_no_sound() -> None:
+    reception = Reception(
+        FMT,
+        first_seq=FIRST_SEQ,
+        first_time=FIRST_TIME,
+        latency=AUTO,
+        period_ns=0,
+        now_ns=0,
+        seal_bytes=16,
+    )
+    sealed = payload(0) + bytes(16)
+    encoder = RepairEncoder()
+    for k in range(2):
+        encoder.add(FIRST_SEQ + k, FIRST_TIME + k * 240, sealed)
+    row = encoder.row(2)
+    assert row is not None
+    first = Block(0, FIRST_SEQ, FIRST_TIME, sealed, FIRST_SEQ, False)
+    assert [each.payload for each in reception.block(first, 0)] == [sealed]
+    piece = RepairPiece(0, row.seq, row.width, row.sum)
+    assert [each.payload for each in reception.repair(piece, 5 * MS)] == [sealed]
+    second = Block(0, FIRST_SEQ + 1, FIRST_TIME + 240, sealed, FIRST_SEQ, False)
+    assert reception.block(second, 6 * MS) == []
+    assert reception.timeout_ns() is not None
+    silent = Block(0, FIRST_SEQ + 2, FIRST_TIME + 480, bytes(16), FIRST_SEQ, False)
+    reception.block(silent, 10 * MS)
+    assert reception.timeout_ns() is None, "after silence no block is due"

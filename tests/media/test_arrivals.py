@@ -5,7 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from echowarp.media.arrivals import Arrivals, Counters
+from echowarp.media.arrivals import Arrivals, Counters, NotedArrivals
+from echowarp.media.format import Format
+
+MS = 1_000_000
 
 
 def test_counts_each_fate_once() -> None:
@@ -61,3 +64,17 @@ def test_every_block_has_exactly_one_fate(steps: list[tuple[int, int]]) -> None:
     assert c.received == taken + len(arrivals)
     assert c.received + c.late + c.duplicate == puts
     assert c.late + c.lost == c.concealed
+
+
+def test_the_fastest_of_the_noted_arrivals_counts() -> None:
+    noted = NotedArrivals(Format(rate=8_000, channels=1, block_frames=40))
+    assert noted.fastest_ns(0) is None
+    for time_ms, late_ms in ((0, 7), (5, 3), (10, 9)):
+        noted.note(8 * time_ms, (time_ms + late_ms) * MS)
+    assert noted.fastest_ns(0) == 3 * MS
+    assert noted.fastest_ns(800) == 103 * MS
+    noted.forget_to(40)
+    assert list(noted) == [(80, 19 * MS)]
+    assert noted.fastest_ns(0) == 9 * MS
+    noted.clear()
+    assert noted.fastest_ns(0) is None

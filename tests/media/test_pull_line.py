@@ -7,7 +7,7 @@ import random
 import pytest
 
 from echowarp.media.format import Format
-from echowarp.media.pull_line import EARLY_WINDOW_NS, PullLine
+from echowarp.media.pull_line import EARLY_WINDOW_NS, ConvertedLine, PullLine
 
 FMT = Format(rate=48_000, channels=2, block_frames=240)
 MS = 1_000_000
@@ -101,3 +101,32 @@ def test_a_card_that_catches_up_is_not_followed() -> None:
     again_ns = S + 130 * PERIOD_NS
     pulled(line, [float(again_ns + max(0, k) * PERIOD_NS) for k in range(-30, 100)])
     assert abs(line.leaves_ns(line.frames) - (again_ns + 100 * PERIOD_NS)) < 10 * MS
+
+
+def test_converted_frames_leave_where_they_become_those_of_the_line() -> None:
+    line = PullLine(FMT)
+    pulled(line, [S + k * PERIOD_NS for k in range(10)])
+    own = ConvertedLine(line, rate=8_000, line_rate=48_000)
+    own.called(S + 10 * PERIOD_NS)
+    assert own.leaves_ns(0) == line.leaves_ns(2_400) == S + 50 * MS
+    assert own.leaves_ns(8_000) == S + 1_050 * MS
+    # 12 frames more than the line's: they are held by what converts them.
+    own.pulled(40 + 12)
+    pulled(line, [S + 10 * PERIOD_NS])
+    assert own.leaves_ns(own.frames) == line.leaves_ns(line.frames) + round(12 / 8_000 * S)
+
+
+def test_what_passes_without_a_converted_frame_puts_the_next_ones_off() -> None:
+    line = PullLine(FMT)
+    own = ConvertedLine(line, rate=44_100, line_rate=48_000)
+    pulled(line, [S + k * PERIOD_NS for k in range(200)])
+    own.passed(48_000)
+    assert own.frames == 0
+    assert own.leaves_ns(0) == 2 * S
+    assert own.leaves_ns(44_100) == 3 * S
+
+
+def test_a_converted_line_is_as_uneven_as_the_line() -> None:
+    line = PullLine(FMT)
+    pulled(line, [S + k * PERIOD_NS - (k % 7 == 0) * 2 * MS for k in range(1, 500)])
+    assert ConvertedLine(line, rate=8_000, line_rate=48_000).early_ns == line.early_ns > MS

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Protocol, TypeAlias
 
 from echowarp.app.sender import Block, Counters, Open, SenderCommand
@@ -70,6 +70,16 @@ class Outlet(Protocol):
         """Does it."""
 
 
+class Timers(Protocol):
+    """What an outlet does that no command asks for. The engine's thread owns it."""
+
+    def timeout_ns(self) -> int | None:
+        """When `handle_timeout` wants to be called, or None."""
+
+    def handle_timeout(self) -> None:
+        """Does what is due."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """What others may know of the engine; replaced whole."""
@@ -85,9 +95,9 @@ class Report:
 class Engine:
     """Runs one source to many listeners.
 
-    duration_s: of media after the first block sent, None for no limit. The callbacks
-    are called on the engine's thread: anchored with each ANCHOR, finished once with
-    the END.
+    timers: of the outlet, if it has any; duration_s: of media after the first block
+    sent, None for no limit. The callbacks are called on the engine's thread: anchored
+    with each ANCHOR, finished once with the END.
     """
 
     def __init__(
@@ -95,6 +105,7 @@ class Engine:
         source: Source,
         outlet: Outlet,
         *,
+        timers: Timers | None = None,
         duration_s: float | None,
         anchored: Callable[[Anchor], None],
         finished: Callable[[End, BaseException | None], None],
@@ -102,6 +113,7 @@ class Engine:
         self._source = source
         self._format = source.format
         self._outlet = outlet
+        self._timers = timers
         self._queue: SimpleQueue[Command] = SimpleQueue()
         self._limit_frames = None if duration_s is None else round(duration_s * self._format.rate)
         self._anchored = anchored
@@ -143,10 +155,25 @@ class Engine:
         try:
             if not self._source.waits_for_listener:
                 self._start()
-            while not isinstance(command := self._queue.get(), Quit):
-                self._obey(command)
+            while not isinstance(command := self._next(), Quit):
+                if command is not None:
+                    self._obey(command)
         finally:
             self._source.stop()
+
+    def _next(self) -> Command | None:
+        """The next command; None when something was due before one came."""
+        due_ns = None if self._timers is None else self._timers.timeout_ns()
+        if self._timers is None or due_ns is None:
+            return self._queue.get()
+        patience_ns = due_ns - time.monotonic_ns()
+        if patience_ns > 0:
+            try:
+                return self._queue.get(timeout=patience_ns / NS_PER_S)
+            except Empty:
+                pass
+        self._timers.handle_timeout()
+        return None
 
     def _start(self) -> None:
         if not self._started:

@@ -16,6 +16,7 @@ from echowarp.media.repair import RepairEncoder
 from echowarp.net.udp_server import UdpSender, Way
 from echowarp.session.broadcast import SERVER_STREAM, Broadcast, Outgoing
 from echowarp.session.datagrams import DatagramSender
+from echowarp.session.fanout import Downlink
 from echowarp.session.gate import Feedback
 from echowarp.wire.feedback import Report, Request
 
@@ -41,6 +42,11 @@ class Join:
     suite: Suite
     key: bytes = field(repr=False)
     session: bytes = field(repr=False)
+    user: int = 0
+
+    def sender(self) -> DatagramSender:
+        """Its numbers and key. Whoever takes them alone seals for it."""
+        return DatagramSender(cipher=DatagramCipher(self.suite, self.key), session=self.session)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +71,9 @@ class Leave:
     connection: int
 
 
-SenderCommand: TypeAlias = Block | Join | Open | Pause | Leave | Feedback
+SessionCommand: TypeAlias = Join | Open | Pause | Leave
+
+SenderCommand: TypeAlias = Block | SessionCommand | Feedback
 
 
 class Counters(NamedTuple):
@@ -141,15 +149,17 @@ class Sender:
         elif isinstance(command, Feedback):
             self._on_feedback(command)
         elif isinstance(command, Join):
-            cipher = DatagramCipher(command.suite, command.key)
-            sender = DatagramSender(cipher=cipher, session=command.session)
-            self._broadcast.add(command.connection, sender, time.monotonic_ns())
+            self.join(command)
         elif isinstance(command, Open):
             self._broadcast.open(command.connection, command.way)
         elif isinstance(command, Pause):
             self._broadcast.pause(command.connection)
         else:
             self._broadcast.remove(command.connection)
+
+    def join(self, join: Join) -> Downlink[Way]:
+        """A session began. Gives its downlink, for whatever else goes that way."""
+        return self._broadcast.add(join.connection, join.sender(), time.monotonic_ns())
 
     def skip(self, block: Block) -> None:
         """Moves on without sending that block."""

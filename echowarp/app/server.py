@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
-from echowarp.app.ban_file import add_ban, read_ban_file
+from echowarp.app.ban_keeper import BanKeeper
 from echowarp.app.engine import Engine, Quit, Report, Task
-from echowarp.app.sender import Join, Leave, Open, Pause, Sender
+from echowarp.app.sender import Counters, Join, Leave, Open, Pause, Sender, SessionCommand
 from echowarp.app.supervisor import Supervisor
+from echowarp.app.switchboard import Loudspeaker, Switchboard
+from echowarp.app.talks import Talks, refuse
 from echowarp.app.totals import Total
 from echowarp.app.words import listeners
 from echowarp.config.settings import Settings
@@ -22,10 +24,17 @@ from echowarp.media.format import Format
 from echowarp.net.sockets import ServerSockets
 from echowarp.net.tcp_server import TcpServer
 from echowarp.net.udp_server import UdpSender, UdpServer, Way
-from echowarp.session.admission import Admission
-from echowarp.session.bans import BanList
-from echowarp.session.gate import DatagramGate
-from echowarp.session.server import Joined, Left, Server, ServerEvent, TurnedAway, WrongPassword
+from echowarp.session.gate import DatagramGate, Feedback
+from echowarp.session.relay import TALK_TYPES
+from echowarp.session.server import (
+    Joined,
+    Left,
+    Said,
+    Server,
+    ServerEvent,
+    TurnedAway,
+    WrongPassword,
+)
 from echowarp.wire.codes import Code
 from echowarp.wire.records import Anchor, End, EndReason, Stream
 
@@ -34,16 +43,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-COUNTER_BYTES = 4
-"""The stream's first sequence number and time are random 32-bit numbers."""
-
 
 class ServerApp:
     """Runs one server.
 
-    prs: the encoded password; source: None for a server without one. Three
-    threads: control (TCP), udp (receives), engine (sends); with --workers above 1
-    processes send, and a thread looks after each.
+    prs: the encoded password; source: None for a server without one, which only passes
+    on what talkers say; loudspeaker: where they are played as well. Three threads:
+    control (TCP), udp (receives, and sends where there is no source), engine (sends);
+    with --workers above 1 processes send, and a thread looks after each.
     """
 
     def __init__(
@@ -53,14 +60,18 @@ class ServerApp:
         source: Source | None,
         sockets: ServerSockets,
         supervisor: Supervisor,
+        loudspeaker: Loudspeaker | None = None,
     ) -> None:
         self._settings = settings
         self._supervisor = supervisor
         self._sockets = sockets
         self.suite = _suite(settings)
-        self._gate: DatagramGate[Way] = DatagramGate()
+        talkers_come = source is None or settings.talkback
+        self._gate: DatagramGate[Way] = DatagramGate(
+            talk_types=TALK_TYPES if talkers_come else frozenset()
+        )
         self._guests: SimpleQueue[tuple[int, str, SessionKeys | None]] = SimpleQueue()
-        self._bans_apply = bool(prs) and settings.reconnect_attempt > 0
+        self._bans = BanKeeper(settings, guarded=bool(prs))
         self._finishing = False
         self._turned_away = 0
         self._strangers = Total("%d connections came to nothing in the last minute")
@@ -69,13 +80,16 @@ class ServerApp:
             prs=prs,
             suite=self.suite,
             max_clients=settings.max_clients,
-            admission=self._admission(),
+            admission=self._bans.admission(),
             random_bytes=os.urandom,
             streams=self._streams,
         )
+        udp = UdpSender(sockets.udp)
+        sender = None if source is None or settings.workers > 1 else self._make_sender(source, udp)
+        self.talks = self._make_talks(udp, sender, loudspeaker) if talkers_come else None
         self.tcp = TcpServer(
             sockets.tcp,
-            self.server,
+            self.server if self.talks is None else self.talks.control,
             read_bytes=min(settings.socket_buffer_size, MAX_CONTROL_READ_BYTES),
             on_progress=self._on_progress,
         )
@@ -83,48 +97,78 @@ class ServerApp:
             sockets.udp,
             read_bytes=settings.socket_buffer_size,
             deliver=self._on_datagram,
+            turned=self._on_turned,
+            timeout_ns=lambda: None if self.talks is None else self.talks.timeout_ns(),
             tick=self._on_tick,
         )
         self._workers: Workers | None = None
-        self.engine = None if source is None else self._make_engine(source)
+        self.engine = None if source is None else self._make_engine(source, sender)
 
-    def _make_engine(self, source: Source) -> Engine:
-        first_seq, first_time = (int.from_bytes(os.urandom(COUNTER_BYTES), "big") for _ in "st")
-        outlet: Sender | Workers
-        if self._settings.workers == 1:
-            outlet = Sender(
-                UdpSender(self._sockets.udp),
-                first_seq=first_seq,
-                first_time=first_time,
-                block_ns=source.format.block_ns,
-                exhausted=self._on_exhausted,
-            )
-        else:
-            # What starts processes takes time to load, and most servers need none.
-            from echowarp.app.workers import Workers
+    def _make_sender(self, source: Source, udp: UdpSender) -> Sender:
+        return Sender(
+            udp,
+            first_seq=_random_u32(),
+            first_time=_random_u32(),
+            block_ns=source.format.block_ns,
+            exhausted=self._on_exhausted,
+        )
 
-            outlet = self._workers = Workers(
-                self._settings.workers,
-                self._sockets.udp,
-                first_seq=first_seq,
-                first_time=first_time,
-                block_ns=source.format.block_ns,
-                live=not source.waits_for_listener,
-                post=self._post,
-                exhausted=self._on_exhausted,
-                lost=self._on_lost,
-            )
+    def _make_workers(self, source: Source) -> Workers:
+        # What starts processes takes time to load, and most servers need none.
+        from echowarp.app.workers import Workers
+
+        self._workers = Workers(
+            self._settings.workers,
+            self._sockets.udp,
+            first_seq=_random_u32(),
+            first_time=_random_u32(),
+            block_ns=source.format.block_ns,
+            live=not source.waits_for_listener,
+            post=self._post,
+            exhausted=self._on_exhausted,
+            lost=self._on_lost,
+        )
+        return self._workers
+
+    def _make_talks(
+        self, udp: UdpSender, sender: Sender | None, loudspeaker: Loudspeaker | None
+    ) -> Talks:
+        settings = self._settings
+        return Talks(
+            self.server,
+            udp,
+            sender,
+            max_people=settings.max_clients,
+            room=settings.room or "",
+            loudspeaker=loudspeaker,
+            post=self._post,
+            wake=lambda: self.udp.wake(),
+            post_control=lambda action: self.tcp.post(action),
+            exhausted=self._on_exhausted,
+        )
+
+    def _make_engine(self, source: Source, sender: Sender | None) -> Engine:
+        board = None if self.talks is None else self.talks.board
+        outlet: Switchboard | Sender | Workers | None = board or sender
         return Engine(
             source,
-            outlet,
+            outlet or self._make_workers(source),
+            timers=board,
             duration_s=self._settings.duration,
             anchored=self._on_anchor,
             finished=self._on_finished,
         )
 
-    def _post(self, task: Task) -> None:
+    def _post(self, command: Task | SessionCommand | Feedback) -> None:
         if self.engine is not None:
-            self.engine.post(task)
+            self.engine.post(command)
+
+    def _order(self, command: SessionCommand) -> None:
+        """Hands something to the thread that sends. From any thread."""
+        if self.talks is not None:
+            self.talks.order(command)
+        else:
+            self._post(command)
 
     @property
     def sessions(self) -> int:
@@ -135,6 +179,13 @@ class ServerApp:
     def report(self) -> Report | None:
         """What the engine does, None without a source."""
         return None if self.engine is None else self.engine.report
+
+    @property
+    def sent(self) -> Counters:
+        """What has been sent so far."""
+        if self.engine is not None:
+            return self.engine.report.sent
+        return Counters() if self.talks is None else self.talks.board.counters
 
     @property
     def format(self) -> Format | None:
@@ -154,13 +205,8 @@ class ServerApp:
 
     def reread_bans(self) -> None:
         """Reads the ban list's file again. From any thread."""
-        if self._bans_apply:
-            self.tcp.post(lambda now_ns: self._reread_bans())
-
-    def _reread_bans(self) -> None:
-        bans = read_ban_file(self._settings.ban_list)
-        self.server.replace_bans(bans)
-        log.info("%s read again: %d entries", self._settings.ban_list, len(bans))
+        if self._bans.active:
+            self.tcp.post(lambda now_ns: self._bans.reread(self.server))
 
     def stop(self) -> None:
         """Says goodbye and ends the threads."""
@@ -174,10 +220,6 @@ class ServerApp:
         self._supervisor.join()
         self._sockets.close()
 
-    def _admission(self) -> Admission:
-        bans = read_ban_file(self._settings.ban_list) if self._bans_apply else BanList()
-        return Admission(limit=self._settings.reconnect_attempt or None, bans=bans)
-
     def _streams(self) -> list[Stream]:
         return [] if self.engine is None else [self.engine.stream()]
 
@@ -185,38 +227,38 @@ class ServerApp:
 
     def _on_progress(self, now_ns: int) -> None:
         for event in self.server.events():
-            self._on_event(event)
+            self._on_event(event, now_ns)
         self._strangers.note(self._turned_away, now_ns)
         if self._finishing and self.server.idle:
             self._supervisor.stop()
 
-    def _on_event(self, event: ServerEvent) -> None:
+    def _on_event(self, event: ServerEvent, now_ns: int) -> None:
+        talks = self.talks
         if isinstance(event, Joined):
             log.info("%s joined (listener %d)", event.host, event.user)
             # The gate must know the session before the client hears of it.
             self._guests.put((event.connection, event.host, event.keys))
-            if self.engine is not None:
-                key = audio_key(self.suite, event.keys)
-                self.engine.post(Join(event.connection, self.suite, key, event.keys.session))
+            key, session = audio_key(self.suite, event.keys), event.keys.session
+            self._order(Join(event.connection, self.suite, key, session, event.user))
+            if talks is not None:
+                talks.desk.joined(event, now_ns)
         elif isinstance(event, Left):
-            log.info("%s left: %s", event.host, event.detail)
+            name = "" if talks is None else talks.desk.left(event, now_ns)
+            log.info("%s left: %s", f"{name} at {event.host}" if name else event.host, event.detail)
             self._guests.put((event.connection, event.host, None))
-            if self.engine is not None:
-                self.engine.post(Leave(event.connection))
+            self._order(Leave(event.connection))
+        elif isinstance(event, Said):
+            if talks is not None:
+                talks.said(event, now_ns)
+            else:
+                refuse(self.server, event, now_ns)
         elif isinstance(event, WrongPassword):
-            self._on_wrong_password(event)
+            self._bans.guessed(event)
         else:
             self._turned_away += 1
             _log_turned_away(event)
 
-    def _on_wrong_password(self, event: WrongPassword) -> None:
-        log.warning("%s gave a wrong password", event.host)
-        if event.banned is not None:
-            path = self._settings.ban_list
-            log.warning("%s is banned now; edit %s to lift that", event.host, path)
-            add_ban(path, event.banned)
-
-    # On the engine's thread.
+    # On the engine's thread, or whichever sends.
 
     def _on_anchor(self, anchor: Anchor) -> None:
         self.tcp.post(lambda now_ns: self.server.anchor(anchor, now_ns))
@@ -253,15 +295,19 @@ class ServerApp:
     def _on_datagram(self, datagram: bytes, host: str, way: Way, now_ns: int) -> None:
         self._update_guests()
         opened = self._gate.receive(datagram, host, way, now_ns)
-        if self.engine is not None:
-            for feedback in self._gate.feedback():
-                self.engine.post(feedback)
         if opened is None:
             return
-        if self.engine is not None:
-            self.engine.post(Open(opened.connection, way))
+        self._order(Open(opened.connection, way))
         connection, number = opened.connection, opened.number
         self.tcp.post(lambda now_ns: self.server.udp_heard(connection, number, way.port, now_ns))
+
+    def _on_turned(self) -> None:
+        feedback = self._gate.feedback()
+        if self.talks is not None:
+            self.talks.turned(self._gate.accepted(), feedback)
+        else:
+            for each in feedback:
+                self._post(each)
 
     def _update_guests(self) -> None:
         while not self._guests.empty():
@@ -276,12 +322,16 @@ class ServerApp:
         self._garbage.note(self._gate.dropped, now_ns)
         for paused in self._gate.silent(now_ns):
             log.info("a listener is not heard by UDP any more; its stream pauses")
-            if self.engine is not None:
-                self.engine.post(Pause(paused.connection))
+            self._order(Pause(paused.connection))
 
 
 MAX_CONTROL_READ_BYTES = 2048
 """With as much again in the buffer, an unfinished connection holds under 4 KiB."""
+
+
+def _random_u32() -> int:
+    """Where a stream's sequence numbers, or its time, begin."""
+    return int.from_bytes(os.urandom(4), "big")
 
 
 def _suite(settings: Settings) -> Suite:

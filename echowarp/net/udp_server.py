@@ -64,8 +64,9 @@ class UdpSender:
 class UdpServer:
     """Receives on the thread that calls `run`.
 
-    deliver(datagram, host, way, now_ns) is called for each datagram; tick(now_ns)
-    about once a second.
+    deliver(datagram, host, way, now_ns) is called for each datagram; turned() after
+    those that were there at once, when woken, and at the latest when timeout_ns() says,
+    None for never; tick(now_ns) about once a second.
     """
 
     def __init__(
@@ -74,12 +75,16 @@ class UdpServer:
         *,
         read_bytes: int,
         deliver: Callable[[bytes, str, Way, int], None],
+        turned: Callable[[], None],
+        timeout_ns: Callable[[], int | None],
         tick: Callable[[int], None],
     ) -> None:
         self._sockets = sockets
         self._asks_local = [HAS_PACKET_INFO and _is_wildcard(each) for each in sockets]
         self._read_bytes = read_bytes
         self._deliver = deliver
+        self._turned = turned
+        self._timeout_ns = timeout_ns
         self._tick = tick
         self._waker = Waker()
         self._running = True
@@ -87,6 +92,10 @@ class UdpServer:
     def stop(self) -> None:
         """Ends `run`. From any thread."""
         self._running = False
+        self._waker.wake()
+
+    def wake(self) -> None:
+        """Has `turned` called soon. From any thread."""
         self._waker.wake()
 
     def run(self) -> None:
@@ -97,16 +106,23 @@ class UdpServer:
             for index, sock in enumerate(self._sockets):
                 selector.register(sock, selectors.EVENT_READ, index)
             while self._running:
-                for key, _ in selector.select(TICK_S):
+                for key, _ in selector.select(self._patience_s()):
                     if key.data < 0:
                         self._waker.drain()
                     else:
                         self._receive(key.data)
+                self._turned()
                 now_ns = time.monotonic_ns()
                 if now_ns >= next_tick_ns:
                     next_tick_ns = now_ns + round(TICK_S * NS_PER_S)
                     self._tick(now_ns)
         self._waker.close()
+
+    def _patience_s(self) -> float:
+        due_ns = self._timeout_ns()
+        if due_ns is None:
+            return TICK_S
+        return min(TICK_S, max(0, due_ns - time.monotonic_ns()) / NS_PER_S)
 
     def _receive(self, index: int) -> None:
         sock, asks_local = self._sockets[index], self._asks_local[index]

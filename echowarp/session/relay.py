@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import replace
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from echowarp.errors import ProtocolError
 from echowarp.session.fanout import Downlink, Fanout, Leg, Outgoing, RowMaker
@@ -41,6 +41,15 @@ _ASK = int(DatagramType.REQUEST) & ~CLIENT_BIT
 _TELL = int(DatagramType.REPORT) & ~CLIENT_BIT
 
 WayT = TypeVar("WayT", bound=Hashable)
+
+
+class Overheard(NamedTuple):
+    """What comes of a stream that is to be played here as well. stream: as its talker has
+    been told it, the same object as long as it lasts."""
+
+    connection: int
+    stream: Stream
+    what: Found | End
 
 
 class _Talk(Generic[WayT]):
@@ -82,7 +91,7 @@ class Relay(Generic[WayT]):
         self._members: dict[int, _Member[WayT]] = {}
         self._out: list[tuple[int, Stream | End]] = []
         self._overheard: frozenset[int] = frozenset()
-        self._heard: list[tuple[int, Found]] = []
+        self._heard: list[Overheard] = []
 
     def join(self, downlink: Downlink[WayT], user: int) -> None:
         """A session began. Opening and pausing its way is its owner's business."""
@@ -138,10 +147,15 @@ class Relay(Generic[WayT]):
 
     def overhear(self, connections: Iterable[int]) -> None:
         """What those say is given to `heard` as well: to be played here."""
-        self._overheard = frozenset(connections)
+        before, self._overheard = self._overheard, frozenset(connections)
+        for connection in sorted(before - self._overheard):
+            member = self._members.get(connection)
+            if member is not None and member.current is not None:
+                talk = member.current
+                self._stop_hearing(connection, talk, talk.uplink.next_seq, EndReason.STOPPED)
 
-    def heard(self) -> list[tuple[int, Found]]:
-        """Drains (connection, block) of those that are overheard."""
+    def heard(self) -> list[Overheard]:
+        """Drains what came of those that are overheard."""
         heard, self._heard = self._heard, []
         return heard
 
@@ -179,7 +193,7 @@ class Relay(Generic[WayT]):
             return
         for each in found:
             if connection in self._overheard:
-                self._heard.append((connection, each))
+                self._heard.append(Overheard(connection, talk.announced, each))
             if each.late:
                 yield from talk.fanout.send_late(
                     each.seq, each.time, each.payload, recovered=each.recovered
@@ -285,6 +299,9 @@ class Relay(Generic[WayT]):
         for leg in talk.fanout.legs:
             end = End(stream=leg.stream, seq=end_seq, reason=reason)
             self._out.append((leg.downlink.connection, end))
+        connection = member.downlink.connection
+        if connection in self._overheard:
+            self._stop_hearing(connection, talk, end_seq, reason)
         talk.over_ns = now_ns + LINGER_NS
         if member.current is talk:
             member.current = None
@@ -297,7 +314,16 @@ class Relay(Generic[WayT]):
     ) -> None:
         for leg in talk.fanout.legs:
             self._cut(talk, leg, reason, now_ns)
+        connection = member.downlink.connection
+        if talk.over_ns is None and connection in self._overheard:
+            self._stop_hearing(connection, talk, talk.uplink.next_seq, reason)
         del member.talks[talk.announced.stream]
         member.bytes.free(talk.announced.stream, now_ns)
         if member.current is talk:
             member.current = None
+
+    def _stop_hearing(
+        self, connection: int, talk: _Talk[WayT], seq: int, reason: EndReason
+    ) -> None:
+        end = End(stream=talk.announced.stream, seq=wrap(seq), reason=reason)
+        self._heard.append(Overheard(connection, talk.announced, end))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 import threading
 import time
@@ -22,9 +23,17 @@ class Bench:
         self.sockets: ServerSockets = open_server_sockets(bind, port)
         self.came: list[tuple[bytes, str, Way]] = []
         self.ticks: list[int] = []
+        self.turns: list[int] = []
+        """How many had come after each turn."""
+        self.due_ns: int | None = None
         self.sender = UdpSender(self.sockets.udp)
         self.server = UdpServer(
-            self.sockets.udp, read_bytes=read_bytes, deliver=self._deliver, tick=self.ticks.append
+            self.sockets.udp,
+            read_bytes=read_bytes,
+            deliver=self._deliver,
+            turned=lambda: self.turns.append(len(self.came)),
+            timeout_ns=lambda: self.due_ns,
+            tick=self.ticks.append,
         )
         self.pump = Pumped(self.server.run, self.server.stop)
 
@@ -118,6 +127,29 @@ def test_a_listener_that_is_gone_is_no_error(everywhere: Bench) -> None:
         sock.connect(("127.0.0.1", everywhere.sockets.port))
         sock.send(b"cd")
         assert sock.recv(100) == b"dc"
+
+
+def test_after_each_turn_whoever_waits_for_it_is_told(everywhere: Bench) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.connect(("127.0.0.1", everywhere.sockets.port))
+        for n in range(3 * MAX_READS):
+            sock.send(b"%d" % n)
+        wait_until(lambda: everywhere.turns[-1:] == [3 * MAX_READS], "all have come")
+    steps = [after - before for before, after in itertools.pairwise(everywhere.turns)]
+    assert max(steps) <= MAX_READS
+
+
+def test_a_turn_is_taken_when_woken_and_when_it_is_due(everywhere: Bench) -> None:
+    wait_until(lambda: everywhere.turns, "the first turn")
+    before = len(everywhere.turns)
+    everywhere.server.wake()
+    wait_until(lambda: len(everywhere.turns) > before, "a turn after waking", patience_s=0.9)
+    everywhere.due_ns = time.monotonic_ns() + 50_000_000
+    everywhere.server.wake()
+    before = len(everywhere.turns)
+    wait_until(lambda: time.monotonic_ns() > (everywhere.due_ns or 0), "it is due")
+    wait_until(lambda: len(everywhere.turns) > before, "a turn when due", patience_s=0.5)
+    everywhere.due_ns = None
 
 
 def test_ticks_come_without_datagrams() -> None:

@@ -14,6 +14,7 @@ from echowarp.session.datagrams import DatagramReceiver, DatagramSender
 from echowarp.session.fanout import Downlink, Fanout, Outgoing
 from echowarp.session.relay import TALK_TYPES, Relay
 from echowarp.session.stream_bytes import REST_NS
+from echowarp.session.uplink import Found
 from echowarp.wire.datagram import (
     CLIENT_BIT,
     DatagramType,
@@ -415,9 +416,32 @@ def test_what_is_overheard_is_given_here_too() -> None:
     hall.say(1, byte, 100)
     hall.relay.overhear([1])
     hall.say(1, byte, 101, b"hello")
-    ((connection, found),) = hall.relay.heard()
+    ((connection, announced, found),) = hall.relay.heard()
+    assert isinstance(found, Found)
     assert (connection, found.seq, found.payload) == (1, 101, b"hello")
+    assert (announced.stream, announced.user, announced.rate) == (byte, 1001, 48000)
     assert hall.relay.heard() == []
+
+
+@pytest.mark.parametrize("how", ["it ends", "it goes", "it is not overheard any more"])
+def test_the_end_of_what_is_overheard_is_told_once(how: str) -> None:
+    hall, byte = call()
+    hall.relay.overhear([1])
+    hall.say(1, byte, 100)
+    (first,) = hall.relay.heard()
+    if how == "it ends":
+        end = End(stream=byte, seq=101, reason=EndReason.SOURCE_ENDED)
+        hall.relay.end(1, end, hall.now_ns)
+        hall.wait(3 * S)
+    elif how == "it goes":
+        hall.relay.leave(1, hall.now_ns)
+    else:
+        hall.relay.overhear([2])
+        hall.say(1, byte, 101)
+    ((connection, announced, told),) = hall.relay.heard()
+    assert (connection, announced) == (1, first.stream)
+    assert isinstance(told, End)
+    assert told.seq == 101
 
 
 def test_the_talkers_end_is_a_fan_out_of_one() -> None:

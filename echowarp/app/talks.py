@@ -1,0 +1,136 @@
+"""All that a server has for those who talk, on each of its threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple
+
+from echowarp.app.engine import Task
+from echowarp.app.people_desk import Attended, PeopleCounts, PeopleDesk
+from echowarp.app.relay_host import RelayHost
+from echowarp.app.sender import Sender, SessionCommand
+from echowarp.app.switchboard import (
+    EndTalk,
+    Hear,
+    Incoming,
+    Loudspeaker,
+    Overhear,
+    Switchboard,
+    Talk,
+    TalkCommand,
+    TalkCounters,
+)
+from echowarp.net.udp_server import UdpSender
+from echowarp.session.gate import Accepted, Feedback
+from echowarp.session.server import Said, Server
+from echowarp.wire.people import Denied, Enter
+from echowarp.wire.people_codes import Denial
+from echowarp.wire.records import End, EndReason, Stream
+
+PostControl = Callable[[Callable[[int], None]], None]
+
+
+class TalkReport(NamedTuple):
+    """Who is here to talk, and what was passed on."""
+
+    people: PeopleCounts
+    passed: TalkCounters
+
+
+def refuse(server: Server, said: Said, now_ns: int) -> None:
+    """Answers a talker at a server where nobody may talk."""
+    if isinstance(said.record, Enter):
+        denied = Denied(reason=Denial.NOT_HERE, suggestion="")
+        server.send([(said.connection, denied)], now_ns)
+    elif isinstance(said.record, Stream):
+        end = End(stream=0, seq=said.record.seq, reason=EndReason.STOPPED)
+        server.send([(said.connection, end)], now_ns)
+
+
+class Talks:
+    """The people of a server and the switchboard for what they say.
+
+    udp: what they are sent by; sender: of the server's own stream, with `post` for what is
+    to be done on its thread; without one the thread that receives sends as well, and
+    `wake` makes it take its turn. post_control: the same for the control thread. The
+    others as for PeopleDesk and Switchboard.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        udp: UdpSender,
+        sender: Sender | None,
+        *,
+        max_people: int,
+        room: str,
+        loudspeaker: Loudspeaker | None,
+        post: Callable[[Task | SessionCommand | Feedback], None],
+        wake: Callable[[], None],
+        post_control: PostControl,
+        exhausted: Callable[[int], None],
+    ) -> None:
+        self._server = server
+        self._post = post
+        self._post_control = post_control
+        self.desk = PeopleDesk(
+            server,
+            max_people=max_people,
+            room=room,
+            hears=lambda connection, listeners: self.order(Hear(connection, listeners)),
+            overheard=lambda connections: self.order(Overhear(connections)),
+        )
+        self.control = Attended(server, self.desk)
+        """In place of the server for what pumps its connections."""
+        self.board = Switchboard(
+            udp, sender, exhausted=exhausted, told=self._on_told, loudspeaker=loudspeaker
+        )
+        self._host = RelayHost(self.board, wake) if sender is None else None
+
+    @property
+    def report(self) -> TalkReport:
+        """How it stands. From any thread."""
+        return TalkReport(self.desk.counts, self.board.talk_counters)
+
+    def order(self, command: SessionCommand | TalkCommand) -> None:
+        """Hands something to the thread that sends. From any thread."""
+        if self._host is not None:
+            self._host.post(command)
+        elif isinstance(command, SessionCommand):
+            self._post(command)
+        else:
+            self._post(partial(self.board.obey, command))
+
+    # On the control thread.
+
+    def said(self, event: Said, now_ns: int) -> None:
+        """A client says something about people, or about a stream of its own."""
+        record = event.record
+        if isinstance(record, Stream):
+            self.order(Talk(event.connection, record))
+        elif isinstance(record, End):
+            self.order(EndTalk(event.connection, record))
+        else:
+            self.desk.said(event.user, record, now_ns)
+
+    # On the thread that receives.
+
+    def turned(self, datagrams: Sequence[Accepted], feedback: Sequence[Feedback]) -> None:
+        """Passes on what came in one turn."""
+        if self._host is not None:
+            self._host.turn(datagrams, feedback)
+            return
+        for each in feedback:
+            self._post(each)
+        if datagrams:
+            self.order(Incoming(datagrams))
+
+    def timeout_ns(self) -> int | None:
+        """When `turned` wants to be called though nothing has come, or None."""
+        return None if self._host is None else self._host.timeout_ns()
+
+    # On the thread that sends.
+
+    def _on_told(self, records: Sequence[tuple[int, Stream | End]]) -> None:
+        self._post_control(lambda now_ns: self._server.send(records, now_ns))

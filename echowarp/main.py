@@ -84,6 +84,8 @@ def _dispatch(invocation: Invocation) -> None:
         _print(f"echowarp {__version__}")
     elif invocation.command is Command.LIST_DEVICES:
         _list_devices(invocation.settings)
+    elif invocation.command is Command.LIST_USERS:
+        _list_users(invocation.settings, invocation.notices)
     elif invocation.command in TESTS:
         _run_test(invocation)
     elif invocation.command is Command.ASK:
@@ -98,6 +100,16 @@ def _list_devices(settings: Settings) -> None:
 
     repair = not settings.ignore_device_encoding_names
     _print(device_table(settings.device_encoding_names, repair))
+
+
+def _list_users(settings: Settings, notices: Sequence[str]) -> None:
+    from echowarp.app.list_users import list_users
+
+    _open_terminal(settings)
+    for notice in notices:
+        log.warning(notice)
+    for line in list_users(settings):
+        _print(line)
 
 
 def _print(text: str) -> None:

@@ -9,24 +9,25 @@ import time
 from typing import NoReturn
 
 from echowarp.app.connection import Connection, Status
-from echowarp.app.playback import Playback
+from echowarp.app.ears import Ears
 from echowarp.app.supervisor import Supervisor
+from echowarp.app.talk import Talk
 from echowarp.app.words import FALSE_SERVER, client_words
 from echowarp.config.settings import Settings
 from echowarp.errors import ConnectError, RefusedError
-from echowarp.media.format import NS_PER_S, Format
+from echowarp.media.format import NS_PER_S
 from echowarp.net.client_link import connect
 from echowarp.net.waker import Waker
 from echowarp.session.client_session import ClientSession
-from echowarp.session.reconnect import GiveUp, Outcome, Reconnector
-from echowarp.session.streams import StreamTracker, begin, resume
+from echowarp.session.reconnect import GiveUp, Outcome, Reconnector, Retry
 from echowarp.wire.codes import Code
 from echowarp.wire.feedback import Request
-from echowarp.wire.records import Stream
 
 log = logging.getLogger(__name__)
 
 BRIEF_NS = NS_PER_S
+CALL_RETRY_NS = NS_PER_S
+"""How often a call that was lost is tried again beyond --reconnect."""
 PLAY_OUT_S = 3.0
 """How long the last sound of a finished stream may take to leave the device."""
 
@@ -34,24 +35,31 @@ PLAY_OUT_S = 3.0
 class Client:
     """Runs one client. `run` is the control thread's; the rest is safe from any.
 
-    prs: the encoded password.
+    prs: the encoded password; ears: where streams go; talk: what it says to others, None
+    for one that only listens.
     """
 
     def __init__(
-        self, settings: Settings, prs: bytes, playback: Playback, supervisor: Supervisor
+        self,
+        settings: Settings,
+        prs: bytes,
+        ears: Ears,
+        supervisor: Supervisor,
+        *,
+        talk: Talk | None = None,
     ) -> None:
         assert settings.server_address is not None
         self._host, self._port = settings.server_address, settings.udp_port
         self._read_bytes = settings.socket_buffer_size
         self._prs = prs
-        self._playback = playback
+        self._ears = ears
+        self._talk = talk
         self._supervisor = supervisor
         self._waker = Waker()
         self._reconnector = Reconnector(
             attempts=settings.reconnect_attempt, random_bytes=os.urandom
         )
         self._stopping = threading.Event()
-        self._tracker: StreamTracker | None = None
         self._connection: Connection | None = None
         self._past_rejected = self._past_repeated = self._past_bytes = 0
         self._rtt_ns: int | None = None
@@ -80,11 +88,6 @@ class Client:
         return None if clock is None or clock.srtt_ns is None else clock.rto_ns
 
     @property
-    def jitter_ns(self) -> float | None:
-        """Smoothed interarrival jitter of the stream, None before there is one."""
-        return None if self._tracker is None else self._tracker.jitter_ns
-
-    @property
     def rejected(self) -> int:
         """Datagrams dropped: forged, replayed or malformed."""
         connection = self._connection
@@ -102,18 +105,22 @@ class Client:
         connection = self._connection
         return self._past_bytes + (0 if connection is None else connection.received_bytes)
 
-    def request(self, requests: list[Request]) -> None:
-        """Asks the server for blocks. From any thread."""
+    def request(self, tracker: object, requests: list[Request]) -> None:
+        """Asks the server for blocks of a stream. From any thread."""
         connection = self._connection
         if connection is not None:
-            connection.request(requests)
+            connection.request(tracker, requests)
 
-    def completed(self) -> None:
-        """The playback has settled every block of a stream that ended."""
+    def settled(self, tracker: object) -> None:
+        """Every block of a stream that ended is settled. From any thread."""
         connection = self._connection
         if connection is not None:
-            connection.answer_end()
+            connection.settled(tracker)
             self._waker.wake()
+
+    def wake(self) -> None:
+        """There is something to do. From any thread."""
+        self._waker.wake()
 
     def stop(self) -> None:
         """Has `run` say goodbye and return. From any thread."""
@@ -126,10 +133,16 @@ class Client:
             outcome, detail = self._attempt()
             if self._stopping.is_set():
                 return
+            if self._talk is not None and self._talk.session_over(time.monotonic_ns()):
+                self.status.state = "finished"
+                self._talk.raise_error()
+                return
             if outcome.code == Code.FINISHED:
                 self.status.state = "finished"
                 return
             step = self._reconnector.next_step(outcome)
+            if isinstance(step, GiveUp) and not step.refused and self._in_lost_call:
+                step = Retry(delay_ns=CALL_RETRY_NS)
             if isinstance(step, GiveUp):
                 self._give_up(step, detail)
             self.status.state = "connecting" if self.status.suite is None else "reconnecting"
@@ -137,6 +150,10 @@ class Client:
             when = "at once" if not step.delay_ns else f"in {seconds:.1f} s"
             log.warning("%s; trying again %s", detail, when)
             self._stopping.wait(seconds)
+
+    @property
+    def _in_lost_call(self) -> bool:
+        return self._talk is not None and self._talk.call_is_lost
 
     def _give_up(self, step: GiveUp, detail: str) -> NoReturn:
         if step.false_server:
@@ -159,8 +176,8 @@ class Client:
             session=ClientSession(
                 prs=self._prs, random_bytes=os.urandom, now_ns=time.monotonic_ns()
             ),
-            playback=self._playback,
-            follow=self._follow,
+            ears=self._ears,
+            talk=self._talk,
             status=self.status,
             read_bytes=self._read_bytes,
             spawn=self._supervisor.spawn,
@@ -184,20 +201,3 @@ class Client:
         )
         # A code of our own is no word of the server's.
         return outcome, client_words(ended.code, ended.detail) if ended.by_peer else ended.detail
-
-    def _follow(self, stream: Stream, now_ns: int) -> StreamTracker:
-        """A stream is announced: readies the playback, then lets its blocks through."""
-        lost = self._tracker
-        tracker = None if lost is None else resume(stream, lost, now_ns)
-        continued = tracker is not None
-        if tracker is None:
-            tracker = begin(stream, now_ns)
-        self._tracker = tracker
-        fmt = Format(
-            rate=tracker.format.rate,
-            channels=tracker.format.channels,
-            block_frames=tracker.format.block_frames,
-        )
-        self._playback.begin(fmt, continued=continued, stream=tracker)
-        log.info("stream: %s%s", fmt, ", going on" if continued else "")
-        return tracker

@@ -8,16 +8,19 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from queue import SimpleQueue
 
 from echowarp.app.datagram_link import DatagramLink
-from echowarp.app.playback import Playback
+from echowarp.app.ears import Ears
 from echowarp.app.reception import CaptureTime
+from echowarp.app.talk import Talk
 from echowarp.crypto.limits import NumbersSpent
 from echowarp.crypto.suite import Suite
 from echowarp.errors import ProtocolError
 from echowarp.media.format import NS_PER_S
 from echowarp.net.client_link import TcpLink
 from echowarp.net.waker import Waker
+from echowarp.session.broadcast import SERVER_STREAM
 from echowarp.session.client_session import ClientEvent, ClientSession, Ended, Started
 from echowarp.session.clock import ClockExchange
 from echowarp.session.endpoint import Received
@@ -50,8 +53,8 @@ class Connection:
         waker: Waker,
         *,
         session: ClientSession,
-        playback: Playback,
-        follow: Callable[[Stream, int], StreamTracker],
+        ears: Ears,
+        talk: Talk | None,
         status: Status,
         read_bytes: int,
         spawn: Callable[[str, Callable[[], None]], object],
@@ -59,8 +62,8 @@ class Connection:
     ) -> None:
         self.session = session
         self.played = False
-        self._playback = playback
-        self._follow = follow
+        self._ears = ears
+        self._talk = talk
         self._status = status
         self._read_bytes = read_bytes
         self._spawn = spawn
@@ -71,8 +74,9 @@ class Connection:
         self._datagrams: DatagramLink | None = None
         self._streams: dict[int, StreamTracker] = {}
         self._ended: Ended | None = None
-        self._open_end: End | None = None
-        self._settled_end = False
+        self._open_ends: dict[int, End] = {}
+        """The ends of streams that are not settled yet."""
+        self._settled: SimpleQueue[object] = SimpleQueue()
 
     @property
     def rejected(self) -> int:
@@ -99,14 +103,14 @@ class Connection:
         """The server's clock, once there is a session."""
         return None if self._datagrams is None else self._datagrams.clock
 
-    def request(self, requests: list[Request]) -> None:
-        """Asks the server for blocks. From any thread."""
+    def request(self, tracker: object, requests: list[Request]) -> None:
+        """Asks the server for blocks of a stream. From any thread."""
         if self._datagrams is not None:
-            self._datagrams.request(requests)
+            self._datagrams.request(tracker, requests)
 
-    def answer_end(self) -> None:
-        """The ended stream is settled. From any thread."""
-        self._settled_end = True
+    def settled(self, tracker: object) -> None:
+        """Every block of a stream that ended is settled. From any thread."""
+        self._settled.put(tracker)
 
     def run(self) -> Ended:
         """Pumps until the connection is over."""
@@ -128,7 +132,7 @@ class Connection:
             elif data is not None:
                 session.receive_eof(now_ns)
             session.handle_timeout(now_ns)
-            if self._stopping.is_set():
+            if self._stopping.is_set() or (self._talk is not None and self._talk.is_over):
                 session.close(now_ns)
             for event in session.events():
                 self._on_event(event, now_ns)
@@ -155,6 +159,8 @@ class Connection:
         due = [self.session.timeout_ns()]
         if self._datagrams is not None:
             due.append(self._datagrams.timeout_ns())
+        if self._talk is not None:
+            due.append(self._talk.timeout_ns())
         return min(d for d in due if d is not None)
 
     def _on_event(self, event: ClientEvent, now_ns: int) -> None:
@@ -183,40 +189,49 @@ class Connection:
         self._datagrams = DatagramLink(
             udp,
             started,
-            playback=self._playback,
+            ears=self._ears,
             read_bytes=self._read_bytes,
             wake=self._waker.wake,
             now_ns=now_ns,
         )
+        if self._talk is not None:
+            self._talk.begin(started, self._datagrams, now_ns)
         self._spawn("udp", self._datagrams.receive)
 
     def _on_record(self, event: Received, now_ns: int) -> None:
-        record = event.record
+        record, talk = event.record, self._talk
+        if talk is not None and talk.receive(record, now_ns):
+            return
         if isinstance(record, Stream):
-            try:
-                tracker = self._follow(record, now_ns)
-            except ProtocolError as error:
-                self.session.refuse(str(error))
-                return
-            self._streams[record.stream] = tracker
-            if self._datagrams is not None:
-                self._datagrams.announce(record.stream, tracker)
-            self._settled_end, self._open_end = False, None
+            self._on_stream(record, now_ns)
         elif isinstance(record, UdpOk) and self._datagrams is not None:
             self._datagrams.udp_ok(now_ns)
         elif isinstance(record, Anchor) and record.stream in self._streams:
-            time_frames = unwrap(record.time, self._streams[record.stream].newest.time)
-            self._playback.capture(CaptureTime(time=time_frames, captured_ns=record.captured))
+            tracker = self._streams[record.stream]
+            time_frames = unwrap(record.time, tracker.newest.time)
+            capture = CaptureTime(time=time_frames, captured_ns=record.captured)
+            self._ears.captured(tracker, capture)
         elif isinstance(record, End) and record.stream in self._streams:
             tracker = self._streams[record.stream]
-            self._open_end = record
+            self._open_ends[record.stream] = record
             try:
-                self._playback.end(tracker.place_end(record.seq, now_ns))
+                self._ears.ended(tracker, tracker.place_end(record.seq, now_ns))
             except ProtocolError as error:
                 self.session.refuse(str(error))
 
+    def _on_stream(self, stream: Stream, now_ns: int) -> None:
+        try:
+            tracker = self._ears.announced(stream, now_ns)
+        except ProtocolError as error:
+            self.session.refuse(str(error))
+            return
+        self._streams[stream.stream] = tracker
+        self._open_ends.pop(stream.stream, None)
+        if self._datagrams is not None:
+            self._datagrams.announce(stream.stream, tracker)
+
     def _act(self, now_ns: int) -> None:
-        """Sends what is due by UDP, and the answer to an END whose stream is settled."""
+        """Sends what is due, by UDP and TCP, and answers to an END whose stream is settled."""
         datagrams = self._datagrams
         if datagrams is not None and self._ended is None:
             datagrams.act(now_ns)
@@ -224,10 +239,21 @@ class Connection:
                 self._warn_of_udp()
             if datagrams.audio_ns is not None:
                 self._status.state = "playing"
-        if self._open_end is not None and self._settled_end:
-            end, self._open_end = self._open_end, None
-            answer = End(stream=end.stream, seq=end.seq, reason=EndReason.STOPPED)
-            self.session.send(answer, now_ns)
+        if self._talk is not None and self._ended is None:
+            self._talk.act(now_ns)
+            for record in self._talk.to_send():
+                self.session.send(record, now_ns)
+        while not self._settled.empty():
+            self._answer_end(self._settled.get(), now_ns)
+
+    def _answer_end(self, tracker: object, now_ns: int) -> None:
+        """A stream that ended is settled. The server waits to be told so of its own."""
+        for stream, each in self._streams.items():
+            if each is tracker and stream in self._open_ends:
+                end = self._open_ends.pop(stream)
+                if stream == SERVER_STREAM:
+                    answer = End(stream=stream, seq=end.seq, reason=EndReason.STOPPED)
+                    self.session.send(answer, now_ns)
 
     def _warn_of_udp(self) -> None:
         """Says once that datagrams do not get through."""

@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from echowarp.config.settings import Settings
@@ -31,7 +32,7 @@ DEFAULT_TONE_HZ = 440.0
 
 
 def open_source(settings: Settings, presence: Presence) -> Source | None:
-    """The source of a server, opened; None for `none`. presence: of its device.
+    """The source of a server or a talker, opened; None for `none`. presence: of its device.
 
     Raises ConfigError for a file, DeviceError for a device.
     """
@@ -77,6 +78,9 @@ def _make_source(settings: Settings, source: str, presence: Presence) -> Source:
 
 def _card_source(settings: Settings, presence: Presence) -> StandingSource:
     asked, loopback = _asked(settings), not settings.is_input_audio_device
+    if not settings.is_server:
+        # The other options of a device are about the one that plays.
+        asked, loopback = replace(asked, device_id=None, name=settings.microphone), False
     opener = SourceOpener(
         asked,
         loopback=loopback,

@@ -8,7 +8,13 @@ from collections.abc import Callable, Iterable
 
 from echowarp.app.playback import Listener
 from echowarp.app.reception import Delay, Reception, Usable
-from echowarp.app.stream_playback import PUBLISH_EVERY_BLOCKS, Begin, StreamPlayback
+from echowarp.app.stream_playback import (
+    PUBLISH_EVERY_BLOCKS,
+    Begin,
+    StreamPlayback,
+    no_key,
+)
+from echowarp.app.talker_playback import OpenPayload
 from echowarp.device.seams import PulledSink
 from echowarp.media.format import Format
 from echowarp.media.pcm import level_db
@@ -35,10 +41,11 @@ class PulledPlayback(StreamPlayback[PulledPlayout]):
         latency: Policy | int,
         limit_s: float | None,
         listener: Listener,
+        opener: OpenPayload = no_key,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
         new_resampler: Callable[[Format], Resampler] = Resampler,
     ) -> None:
-        super().__init__(latency=latency, limit_s=limit_s, listener=listener)
+        super().__init__(latency=latency, limit_s=limit_s, listener=listener, opener=opener)
         self._open_sink = open_sink
         self._monotonic_ns = monotonic_ns
         self._new_resampler = new_resampler
@@ -50,19 +57,21 @@ class PulledPlayback(StreamPlayback[PulledPlayout]):
         self._over_frames = 0
         self._completed = self._played_out = False
 
-    def begin(self, fmt: Format, *, continued: bool, stream: object) -> None:
+    def begin(
+        self, fmt: Format, *, continued: bool, stream: object, sealed: bool = False
+    ) -> None:
         """A stream begins; opens the device unless it is open in that format."""
         with self._opening:
             if self._closed:
                 return
             if self._sink is not None and fmt == self._format:
-                self._messages.put(Begin(fmt, continued, stream))
+                self._messages.put(Begin(fmt, continued, stream, sealed))
                 return
             self._stop_sink()
             self._format = fmt
             self._line = PullLine(fmt)
             self._sink = self._open_sink(fmt)
-            self._messages.put(Begin(fmt, continued, stream))
+            self._messages.put(Begin(fmt, continued, stream, sealed))
             self._sink.start(self._pull, self._listener.failed)
 
     def close(self, hurried: Callable[[], bool]) -> None:

@@ -9,7 +9,13 @@ from collections.abc import Callable, Iterable
 
 from echowarp.app.playback import Listener
 from echowarp.app.reception import Reception, Usable
-from echowarp.app.stream_playback import PUBLISH_EVERY_BLOCKS, Begin, StreamPlayback
+from echowarp.app.stream_playback import (
+    PUBLISH_EVERY_BLOCKS,
+    Begin,
+    StreamPlayback,
+    no_key,
+)
+from echowarp.app.talker_playback import OpenPayload
 from echowarp.device.seams import PushedSink
 from echowarp.errors import StorageError
 from echowarp.media.fades import gap
@@ -41,8 +47,9 @@ class PushedPlayback(StreamPlayback[PushedPlayout]):
         latency: Policy | int,
         limit_s: float | None,
         listener: Listener,
+        opener: OpenPayload = no_key,
     ) -> None:
-        super().__init__(latency=latency, limit_s=limit_s, listener=listener)
+        super().__init__(latency=latency, limit_s=limit_s, listener=listener, opener=opener)
         self._open_sink = open_sink
         self._sink: PushedSink | None = None
         self._sinks = 0
@@ -57,7 +64,9 @@ class PushedPlayback(StreamPlayback[PushedPlayout]):
         self._block_ns = 0
         self._last_frame = b""
 
-    def begin(self, fmt: Format, *, continued: bool, stream: object) -> None:
+    def begin(
+        self, fmt: Format, *, continued: bool, stream: object, sealed: bool = False
+    ) -> None:
         """A stream begins."""
         with self._opening:
             if self._closed:
@@ -65,7 +74,7 @@ class PushedPlayback(StreamPlayback[PushedPlayout]):
             if self._thread is None:
                 self._thread = threading.Thread(target=self._guarded, name="playback", daemon=True)
                 self._thread.start()
-        self._messages.put(Begin(fmt, continued, stream))
+        self._messages.put(Begin(fmt, continued, stream, sealed))
 
     def arrived(self, block: Block, at_ns: int) -> None:
         """A block came."""

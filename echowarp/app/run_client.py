@@ -8,12 +8,16 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from echowarp.app.client import PLAY_OUT_S, Client
+from echowarp.app.ears import OnePlayback
 from echowarp.app.ends import CardSinks, check_sink, open_pushed_sink
-from echowarp.app.playback import Listener, Playback
+from echowarp.app.playback import Listener, Playback, Snapshot
 from echowarp.app.pulled_playback import PulledPlayback
 from echowarp.app.pushed_playback import PushedPlayback
-from echowarp.app.stats import StatsWriter, ms, stream_fields
+from echowarp.app.stats import StatsWriter, ms
+from echowarp.app.stream_stats import snapshot_fields
 from echowarp.app.supervisor import Supervisor
+from echowarp.app.talk_user import TalkUser
+from echowarp.app.talker import Talker, make_talker
 from echowarp.app.volume import Volume
 from echowarp.app.watch import NO_DEVICE, RateMeter, Signals, Watch
 from echowarp.app.words import target_line
@@ -24,6 +28,7 @@ from echowarp.device.returning import Presence
 from echowarp.device.seams import PulledSink
 from echowarp.media.format import Format
 from echowarp.media.target import AUTO, LOW, ROBUST, Cause, Policy
+from echowarp.session.streams import StreamTracker
 from echowarp.ui.status import View
 from echowarp.ui.terminal import Terminal
 
@@ -57,19 +62,29 @@ def run_client(settings: Settings, terminal: Terminal, card: OpenCard | None = N
         log.warning(NO_PASSWORD)
     supervisor = Supervisor()
     run = _Run(settings, prs, supervisor, card)
-
-    def press(key: str) -> None:
-        if run.volume.press(key) and not terminal.live:
-            log.info(run.volume.words() or "volume 100 %")
-
-    watch = Watch(run, supervisor, terminal, stats, signals, on_key=press)
+    user = TalkUser(run.talker, run.volume, terminal, signals)
+    watch = Watch(
+        run,
+        supervisor,
+        terminal,
+        stats,
+        signals,
+        stdin_is_taken=settings.password_file == "-" or (settings.talks and settings.source == "-"),
+        on_key=user.press,
+        on_command=user.obey,
+    )
     supervisor.spawn("control", run.control)
+
+    def on_turn() -> None:
+        run.check_target()
+        user.turn()
+
     try:
-        watch.until_stopped(run.check_target)
+        watch.until_stopped(on_turn)
     finally:
         # The device stops first: what it would ask for after the goodbye is no gap.
         # A slow reader gets all of a sound that has ended, unless the user has had enough.
-        run.playback.close(lambda: signals.asked)
+        run.close(lambda: signals.asked)
         run.client.stop()
         supervisor.join()
         watch.close()
@@ -95,21 +110,35 @@ class _Run:
         self._played_out = threading.Event()
         self._presence = Presence()
         self.volume = Volume(settings.volume)
-        self.playback = self._make_playback(settings, card)
-        self.client = Client(settings, prs, self.playback, supervisor)
+        self._open_card = card or CardSinks(settings, self.volume.gain, self._presence).open
+        self.talker: Talker | None = None
+        self._plain: OnePlayback | None = None
+        if settings.talks:
+            self.talker = make_talker(
+                settings,
+                latency=self._latency,
+                volume=self.volume,
+                card=self._open_card,
+                client=lambda: self.client,
+                supervisor=supervisor,
+            )
+            self.client = Client(settings, prs, self.talker.ears, supervisor, talk=self.talker.talk)
+        else:
+            self._plain = OnePlayback(
+                lambda listener: self._make_playback(settings, listener),
+                asked=lambda tracker, requests: self.client.request(tracker, requests),
+                settled=lambda tracker: self.client.settled(tracker),
+                played_out=self._played_out.set,
+                enough=supervisor.stop,
+                failed=supervisor.fail,
+            )
+            self.client = Client(settings, prs, self._plain, supervisor)
         self._bytes, self._gone, self._expected = RateMeter(), RateMeter(), RateMeter()
 
-    def _make_playback(self, settings: Settings, card: OpenCard | None) -> Playback:
-        listener = Listener(
-            completed=lambda: self.client.completed(),
-            played_out=self._played_out.set,
-            wanted=lambda requests: self.client.request(requests),
-            enough=self._supervisor.stop,
-            failed=self._supervisor.fail,
-        )
+    def _make_playback(self, settings: Settings, listener: Listener) -> Playback:
         if settings.sink == "device":
             return PulledPlayback(
-                card or CardSinks(settings, self.volume.gain, self._presence).open,
+                self._open_card,
                 latency=self._latency,
                 limit_s=settings.duration,
                 listener=listener,
@@ -121,31 +150,37 @@ class _Run:
             listener=listener,
         )
 
+    @property
+    def snapshot(self) -> Snapshot:
+        """What is played."""
+        if self.talker is not None:
+            return self.talker.ears.snapshot
+        assert self._plain is not None
+        return self._plain.snapshot
+
+    def close(self, hurried: Callable[[], bool]) -> None:
+        """Stops source and sinks."""
+        if self.talker is not None:
+            self.talker.close(hurried)
+        elif self._plain is not None:
+            self._plain.playback.close(hurried)
+
     def control(self) -> None:
         """The control thread: connections, then the last sound."""
         self.client.run()
         if not self._supervisor.stopping:
-            if self.playback.snapshot.format is not None:
+            if self._plain is not None and self._plain.snapshot.format is not None:
                 self._played_out.wait(PLAY_OUT_S)
             self._supervisor.stop()
 
-    def _delay_parts(self) -> dict[str, float | None]:
-        delay = self.playback.snapshot.delay
-        return {
-            "capture": None if delay is None else ms(delay.capture_ns),
-            "network": None if delay is None else ms(delay.network_ns),
-            "buffer": None if delay is None else ms(delay.buffer_ns),
-            "device": None if delay is None else ms(delay.device_ns),
-        }
-
     def _delay_ms(self) -> float | None:
         """From capture to playback. None for a sink without a clock."""
-        delay = self.playback.snapshot.delay
+        delay = self.snapshot.delay
         return None if delay is None else ms(delay.total_ns)
 
     def check_target(self) -> None:
         """Says once when a fixed target is too small, and what would do."""
-        snapshot = self.playback.snapshot
+        snapshot = self.snapshot
         fixed = snapshot.reason is not None and snapshot.reason.cause is Cause.FIXED
         if fixed and snapshot.needed_ns > snapshot.target_ns and not self._too_small:
             self._too_small = True
@@ -157,7 +192,7 @@ class _Run:
 
     def _reason(self) -> str | None:
         """Why the target is what it is."""
-        snapshot = self.playback.snapshot
+        snapshot = self.snapshot
         if snapshot.reason is None:
             return None
         return target_line(
@@ -170,11 +205,16 @@ class _Run:
 
     @property
     def _state(self) -> str:
-        return NO_DEVICE if self._presence.is_away else self.client.status.state
+        if self._presence.is_away:
+            return NO_DEVICE
+        status = self.client.status
+        if self.talker is None or status.state in ("connecting", "reconnecting", "finished"):
+            return status.state
+        return self.talker.talk.view.state
 
     def view(self, now_ns: int) -> View:
         """The live line's contents."""
-        client, snapshot = self.client, self.playback.snapshot
+        client, snapshot = self.client, self.snapshot
         counters = snapshot.counters
         expected = self._expected.per_second(counters.received + counters.concealed, now_ns)
         gone = self._gone.per_second(counters.concealed, now_ns)
@@ -188,48 +228,43 @@ class _Run:
             reason=self._reason() or "",
             volume=self.volume.words(),
             bits_per_s=self._bytes.per_second(client.received_bytes, now_ns) * 8,
+            people=() if self.talker is None else self.talker.shown(now_ns),
+            own="" if self.talker is None else self.talker.own_words(),
+            safety="" if self.talker is None else self.talker.talk.view.e2e,
         )
 
     def stats(self, now_ns: int) -> Mapping[str, Any]:
         """The fields of one line of statistics."""
-        client, snapshot = self.client, self.playback.snapshot
-        fmt, counters, streams = snapshot.format, snapshot.counters, []
-        if fmt is not None:
-            streams.append(
-                stream_fields(
-                    rate=fmt.rate,
-                    channels=fmt.channels,
-                    suite=None if client.status.suite is None else client.status.suite.label,
-                    received=counters.received,
-                    lost=counters.lost,
-                    late=counters.late,
-                    duplicate=counters.duplicate + client.repeated,
-                    reordered=counters.reordered,
-                    concealed=counters.concealed,
-                    rejected=client.rejected,
-                    repaired=snapshot.repaired,
-                    resent=snapshot.resent,
-                    target_ms=ms(snapshot.target_ns),
-                    target_reason=self._reason(),
-                    drift_ppm=None if snapshot.drift_ppm is None else round(snapshot.drift_ppm, 1),
-                    delay_ms=self._delay_ms(),
-                    delay_parts_ms=self._delay_parts(),
-                    rtt_ms=ms(client.rtt_ns),
-                    jitter_ms=ms(client.jitter_ns),
-                    bitrate=round(self._bytes.per_second(client.received_bytes, now_ns) * 8),
-                    level_db=round(snapshot.level_db, 1),
-                )
-            )
-        return {
+        client = self.client
+        if self.talker is not None:
+            streams = self.talker.streams(client)
+        else:
+            assert self._plain is not None
+            tracker, known = self._plain.tracker, self._plain.snapshot
+            streams = [self._stream(known, tracker, now_ns)] if known.format is not None else []
+        told = {
             "role": "client",
             "state": self._state,
             "peers": int(client.status.suite is not None and client.status.state != "reconnecting"),
             "streams": streams,
         }
+        return told if self.talker is None else told | self.talker.people()
+
+    def _stream(
+        self, snapshot: Snapshot, tracker: StreamTracker | None, now_ns: int
+    ) -> dict[str, Any]:
+        client = self.client
+        return snapshot_fields(
+            snapshot,
+            client,
+            jitter_ns=None if tracker is None else tracker.jitter_ns,
+            bitrate=round(self._bytes.per_second(client.received_bytes, now_ns) * 8),
+            target_reason=self._reason(),
+        )
 
     def summarise(self) -> None:
         """Says what was done."""
-        c, delay_ms = self.playback.snapshot.counters, self._delay_ms()
+        c, delay_ms = self.snapshot.counters, self._delay_ms()
         delay = "" if delay_ms is None else f", delay {delay_ms:.0f} ms"
         log.info(
             "done: %d blocks received, %d lost, %d late, %d concealed%s",

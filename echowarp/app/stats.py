@@ -36,6 +36,7 @@ STREAM_FIELDS: Mapping[str, Any] = {
     "drift_ppm": None,
     "bitrate": 0,
     "level_db": None,
+    "talker": None,
 }
 """Every field of a stream, with what it says where there is nothing to say."""
 

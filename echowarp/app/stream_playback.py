@@ -11,6 +11,7 @@ from typing import Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from echowarp.app.playback import Listener, Snapshot
 from echowarp.app.reception import CaptureTime, Delay, Reception, ServerClock, Usable
+from echowarp.app.talker_playback import SEAL_BYTES, OpenPayload
 from echowarp.media.arrivals import Counters
 from echowarp.media.format import Format
 from echowarp.media.pcm import SILENCE_DB
@@ -23,11 +24,12 @@ PUBLISH_EVERY_BLOCKS = 8
 
 class Begin(NamedTuple):
     """A stream begins. continued: it is the one that was lost, going on; stream: what
-    its blocks are known by. Blocks of another may still be under way."""
+    its blocks are known by, those of another may still be under way; sealed: end to end."""
 
     format: Format
     continued: bool
     stream: object
+    sealed: bool
 
 
 class Arrived(NamedTuple):
@@ -62,6 +64,10 @@ class Playout(Protocol):
         """Nothing more will come: settles the counters."""
 
 
+def no_key(stream: object, seq: int, time: int, payload: bytes) -> None:
+    """Opens nothing: nobody seals a server's own stream end to end."""
+
+
 PlayoutT = TypeVar("PlayoutT", bound=Playout)
 
 
@@ -69,15 +75,25 @@ class StreamPlayback(ABC, Generic[PlayoutT]):
     """The base of the playbacks: all that does not depend on who sets the pace.
 
     latency: a policy for the target, or a fixed one in nanoseconds; limit_s: of media
-    to play, None for all. The methods without an underscore only post. The others
+    to play, None for all; opener(stream, seq, time, payload): opens payloads that are
+    sealed end to end, None to drop one. The methods without an underscore only post. The others
     belong to the one thread that obeys the queue.
     """
 
-    def __init__(self, *, latency: Policy | int, limit_s: float | None, listener: Listener) -> None:
+    def __init__(
+        self,
+        *,
+        latency: Policy | int,
+        limit_s: float | None,
+        listener: Listener,
+        opener: OpenPayload = no_key,
+    ) -> None:
         self.snapshot = Snapshot(counters=Counters())
         self._latency = latency
         self._limit_s = limit_s
         self._listener = listener
+        self._opener = opener
+        self._sealed = False
         self._messages: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self._format: Format | None = None
         self._stream: object = None
@@ -148,7 +164,7 @@ class StreamPlayback(ABC, Generic[PlayoutT]):
                 self._on_arrived(message.block, message.at_ns)
         elif isinstance(message, RowArrived):
             if self._reception is not None and message.piece.stream is self._stream:
-                solved = self._reception.repair(message.piece, message.at_ns)
+                solved = self._open(self._reception.repair(message.piece, message.at_ns))
                 if solved:
                     self._play(solved, message.at_ns, None)
         elif isinstance(message, ServerClock):
@@ -159,7 +175,7 @@ class StreamPlayback(ABC, Generic[PlayoutT]):
             if self._reception is not None:
                 self._reception.set_capture(message)
         elif isinstance(message, Begin):
-            self._stream = message.stream
+            self._stream, self._sealed = message.stream, message.sealed
             self._on_begin(message)
         elif self._playout is not None:
             self._on_end(self._playout, message.seq)
@@ -170,7 +186,7 @@ class StreamPlayback(ABC, Generic[PlayoutT]):
         reception = self._reception
         if reception is None:
             reception = self._start(block, at_ns)
-        usable = reception.block(block, at_ns)
+        usable = self._open(reception.block(block, at_ns))
         if usable:
             self._play(usable, at_ns, None if block.resent else block.seq)
 
@@ -186,6 +202,7 @@ class StreamPlayback(ABC, Generic[PlayoutT]):
             latency=self._latency,
             period_ns=self._period_ns,
             now_ns=at_ns,
+            seal_bytes=SEAL_BYTES if self._sealed else 0,
         )
         if self._clock is not None:
             reception.set_clock(self._clock)
@@ -194,6 +211,18 @@ class StreamPlayback(ABC, Generic[PlayoutT]):
         )
         self._reception = reception
         return reception
+
+    def _open(self, usable: list[Usable]) -> list[Usable]:
+        """Without what they are sealed by; those that we have no key for are left out."""
+        fmt = self._format
+        if not self._sealed or fmt is None:
+            return usable
+        opened = []
+        for seq, time, sealed in usable:
+            payload = self._opener(self._stream, seq, time, sealed)
+            if payload is not None and fits(payload, fmt):
+                opened.append(Usable(seq, time, payload))
+        return opened
 
     def _settle(self) -> None:
         """The running stream is over: adds its counters up."""
@@ -241,6 +270,11 @@ class StreamPlayback(ABC, Generic[PlayoutT]):
             reason=reception.reason,
             drift_ppm=drift_ppm,
         )
+
+
+def fits(payload: bytes, fmt: Format) -> bool:
+    """Whether a payload is whole frames, and no more than a block of them."""
+    return len(payload) <= fmt.block_bytes and len(payload) % fmt.frame_bytes == 0
 
 
 def sum_counters(a: Counters, b: Counters) -> Counters:

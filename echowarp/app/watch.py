@@ -13,7 +13,8 @@ from typing import Any, Protocol
 from echowarp.app.stats import StatsWriter
 from echowarp.app.supervisor import Supervisor
 from echowarp.media.format import NS_PER_S
-from echowarp.ui.keys import open_keys
+from echowarp.ui.commands import Command, Typing
+from echowarp.ui.keys import open_keys, open_lines
 from echowarp.ui.status import View, render
 from echowarp.ui.terminal import Terminal
 
@@ -94,10 +95,13 @@ class Watch:
         *,
         stdin_is_taken: bool = False,
         on_key: Callable[[str], object] = lambda key: None,
+        on_command: Callable[[Command], object] | None = None,
     ) -> None:
         self._signals = signals
         self._stdin_is_taken = stdin_is_taken
         self._on_key = on_key
+        self._on_command = on_command
+        self._typing = Typing()
         self._watched = watched
         self._supervisor = supervisor
         self._terminal = terminal
@@ -107,17 +111,36 @@ class Watch:
     def until_stopped(self, on_turn: Callable[[], None] = lambda: None) -> None:
         """Returns when the run is to end. on_turn: called ten times a second."""
         keys = open_keys(stdin_is_taken=self._stdin_is_taken)
+        lines = None
+        if self._on_command is not None and not self._stdin_is_taken:
+            lines = open_lines()
         self._signals.before_exit = keys.close
         try:
             while not self._signals.asked and not self._supervisor.wait(LIVE_EVERY_S):
-                for key in keys.pressed():
-                    self._press(key)
+                self._type(keys.pressed())
+                for command in () if lines is None else lines.read():
+                    self._obey(command)
                 on_turn()
                 self._show(time.monotonic_ns())
         finally:
             keys.close()
         self._supervisor.stop()
         self._terminal.clear()
+
+    def _type(self, characters: str) -> None:
+        if self._on_command is None:
+            for key in characters:
+                self._press(key.lower())
+            return
+        for typed in self._typing.typed(characters):
+            if isinstance(typed, Command):
+                self._obey(typed)
+            else:
+                self._press(typed)
+
+    def _obey(self, command: Command) -> None:
+        assert self._on_command is not None
+        self._on_command(command)
 
     def _press(self, key: str) -> None:
         if key == QUIT_KEY:
@@ -128,9 +151,8 @@ class Watch:
     def _show(self, now_ns: int) -> None:
         if self._terminal.live:
             view = self._watched.view(now_ns)
-            self._terminal.show(
-                render(view, unicode=self._terminal.unicode, columns=self._terminal.columns)
-            )
+            line = render(view, unicode=self._terminal.unicode, columns=self._terminal.columns)
+            self._terminal.show(self._typing.line or line)
         if now_ns >= self._stats_due_ns:
             # After a suspend one line is written, not all that are overdue.
             self._stats_due_ns = max(self._stats_due_ns + STATS_EVERY_NS, now_ns)

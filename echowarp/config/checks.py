@@ -79,7 +79,7 @@ def _check_talking(settings: Settings, name: Callable[[str], str]) -> None:
 
 def _notices(settings: Settings, name: Callable[[str], str]) -> Iterator[str]:
     mode, other = (Role.SERVER, Role.CLIENT) if settings.is_server else (Role.CLIENT, Role.SERVER)
-    concerned = () if settings.is_server or settings.talks else SOURCE
+    concerned: tuple[str, ...] = () if settings.is_server or settings.talks else SOURCE
     if settings.is_server and not settings.talkback:
         concerned = (*SINK, "room")
     idle = [

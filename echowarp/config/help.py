@@ -14,8 +14,8 @@ TEXT_COLUMN = 30
 INTRODUCTION = """\
 usage: echowarp [OPTION]...
 
-Sends sound from one machine, the server, to others, its clients. Those may also
-call each other through it, meet in rooms, and talk back.
+Sends sound from one machine, the server, to others, its clients. Those may
+also call each other through it, meet in rooms, and talk back.
 Without any option it asks what it needs to know.
 """
 

@@ -5,7 +5,7 @@ Source: protocol 1, sections 2, 3 and 4.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TypeAlias
 
@@ -18,6 +18,7 @@ from echowarp.session.exchange import ClientExchange, RandomBytes
 from echowarp.wire import handshake as frames
 from echowarp.wire.codes import Code
 from echowarp.wire.handshake import FrameType
+from echowarp.wire.people import NO_TOKEN
 from echowarp.wire.records import Close, Record, Session
 
 HANDSHAKE_NS = 10 * NS_PER_S
@@ -60,11 +61,15 @@ TABLE = StateTable(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
-    """The server is proved and has said how the session runs."""
+    """The server is proved and has said how the session runs.
+
+    resume: what a later session takes our name, call and room back with.
+    """
 
     keys: SessionKeys
     suite: Suite
     user: int
+    resume: bytes = field(default=NO_TOKEN, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +170,9 @@ class ClientSession(Endpoint[State, ClientEvent]):
             raise ProtocolError(f"audio suite {record.suite} is not known") from None
         assert self._exchange is not None
         self._to(State.RUNNING)
-        self._events.append(Started(keys=self._exchange.keys(), suite=suite, user=record.user))
+        self._events.append(
+            Started(keys=self._exchange.keys(), suite=suite, user=record.user, resume=record.resume)
+        )
 
     def _on_timeout(self, now_ns: int) -> None:
         self._end(Code.TIMEOUT, "the server fell silent")

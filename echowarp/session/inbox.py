@@ -13,15 +13,25 @@ from echowarp.errors import ProtocolError
 from echowarp.session.datagrams import DatagramReceiver
 from echowarp.session.reports import ReceiptCounter
 from echowarp.session.streams import StreamTracker
-from echowarp.wire.datagram import DatagramType, Header, parse_block, parse_header
-from echowarp.wire.feedback import ClockAnswer, parse_clock_answer, parse_repair
+from echowarp.wire.datagram import CLIENT_BIT, DatagramType, Header, parse_block, parse_header
+from echowarp.wire.feedback import (
+    ClockAnswer,
+    Report,
+    Request,
+    parse_clock_answer,
+    parse_repair,
+    parse_report,
+    parse_request,
+)
 from echowarp.wire.serial import unwrap
 
 # Plain numbers: members of an enumeration cost a lookup of their own, for every datagram.
 _BLOCK, _RESEND = int(DatagramType.BLOCK), int(DatagramType.RESEND)
 _REPAIR, _CLOCK_ANSWER = int(DatagramType.REPAIR), int(DatagramType.CLOCK_ANSWER)
+_REQUEST = int(DatagramType.REQUEST) & ~CLIENT_BIT
+_REPORT = int(DatagramType.REPORT) & ~CLIENT_BIT
 
-SERVER_TYPES = frozenset({_BLOCK, _RESEND, _REPAIR, _CLOCK_ANSWER})
+SERVER_TYPES = frozenset({_BLOCK, _RESEND, _REPAIR, _CLOCK_ANSWER, _REQUEST, _REPORT})
 
 
 class Block(NamedTuple):
@@ -52,7 +62,14 @@ class RepairPiece(NamedTuple):
     sum: bytes
 
 
-Arrival: TypeAlias = Block | RepairPiece | ClockAnswer
+class Asked(NamedTuple):
+    """The server misses blocks of a stream of ours."""
+
+    stream: int
+    request: Request
+
+
+Arrival: TypeAlias = Block | RepairPiece | ClockAnswer | Asked | Report
 
 
 class ClientInbox:
@@ -62,7 +79,9 @@ class ClientInbox:
         self._session = keys.session
         self._receiver = DatagramReceiver(cipher=cipher_for_audio(suite, keys), suite=suite)
         self._streams: dict[int, StreamTracker] = {}
-        self._others = 0
+        self._accepted = 0
+        self._blocks: dict[int, int] = {}
+        """Of the accepted ones, those that are blocks of a stream."""
         self.receipts = ReceiptCounter()
         """Which numbers came, for the reports."""
         self.dropped = 0
@@ -93,7 +112,9 @@ class ClientInbox:
             if body is None:
                 return None
             self.receipts.accepted(header.number, now_ns)
-            self._others += header.kind != _BLOCK
+            self._accepted += 1
+            if header.kind == _BLOCK:
+                self._blocks[header.stream] = self._blocks.get(header.stream, 0) + 1
             arrival = self._read(header, body, now_ns)
         except ProtocolError:
             arrival = None
@@ -104,6 +125,10 @@ class ClientInbox:
     def _read(self, header: Header, body: bytes, now_ns: int) -> Arrival | None:
         if header.kind == _CLOCK_ANSWER:
             return parse_clock_answer(body)
+        if header.kind == _REQUEST:
+            return Asked(header.stream, parse_request(body))
+        if header.kind == _REPORT:
+            return parse_report(body, header.stream)
         tracker = self._streams.get(header.stream)
         if tracker is None:
             return None
@@ -112,12 +137,14 @@ class ClientInbox:
             seq = unwrap(row.seq, tracker.newest.seq)
             return RepairPiece(tracker, seq, row.width, row.row)
         block = parse_block(body)
-        placed = tracker.place(block.seq, block.time, len(block.payload), now_ns)
+        size = len(block.payload) - tracker.seal_bytes
+        placed = tracker.place(block.seq, block.time, size, now_ns)
         if placed is None:
             return None
         seq, time = placed
-        # Of the numbers before this one, those of other kinds were no blocks.
-        earlier = max(0, header.number - self._others)
+        # Of the numbers before this one, these were no blocks of this stream.
+        others = self._accepted - self._blocks.get(header.stream, 0)
+        earlier = max(0, header.number - others)
         first_seq = max(tracker.first_seq, seq - earlier)
         resent = header.kind == _RESEND
         return Block(tracker, seq, time, block.payload, first_seq, resent)

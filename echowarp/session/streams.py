@@ -68,11 +68,12 @@ class StreamTracker:
     """Unwraps the counters of one announced stream.
 
     start: position of the block that STREAM announced, its `at_ns` the time of
-    the announcement.
+    the announcement; seal_bytes: what each payload has on top of its frames.
     """
 
-    def __init__(self, fmt: StreamFormat, start: Position) -> None:
+    def __init__(self, fmt: StreamFormat, start: Position, *, seal_bytes: int = 0) -> None:
         self.format = fmt
+        self.seal_bytes = seal_bytes
         self.first_seq = start.seq
         self._start = start
         self.newest = start
@@ -82,8 +83,13 @@ class StreamTracker:
 
     def place(self, seq: int, time: int, payload_bytes: int, now_ns: int) -> tuple[int, int] | None:
         """The unwrapped (seq, time) of a block, or None for one to drop: over 2 s
-        ahead of where the stream can be by now, over 1 s behind, or no whole frames."""
+        ahead of where the stream can be by now, over 1 s behind, or no whole frames.
+
+        payload_bytes: without what it is sealed by.
+        """
         fmt, newest = self.format, self.newest
+        if payload_bytes < 0:
+            return None
         if payload_bytes % fmt.frame_bytes or payload_bytes > fmt.block_frames * fmt.frame_bytes:
             return None
         seq = unwrap(seq, newest.seq)

@@ -9,12 +9,14 @@ from __future__ import annotations
 import sys
 from typing import Any, Protocol
 
+from echowarp.ui.commands import LineReader
+
 
 class Keys(Protocol):
     """A keyboard, until it is closed."""
 
     def pressed(self) -> str:
-        """The keys pressed since the last call, a character each, in lower case."""
+        """The keys pressed since the last call, a character each."""
 
     def close(self) -> None:
         """Leaves the terminal as it was. Idempotent; safe in a signal handler."""
@@ -38,7 +40,7 @@ class ConsoleKeys:
         self._msvcrt = msvcrt
 
     def pressed(self) -> str:
-        """The keys pressed since the last call, in lower case."""
+        """The keys pressed since the last call."""
         keys = ""
         while self._msvcrt.kbhit():
             key = self._msvcrt.getwch()
@@ -46,10 +48,20 @@ class ConsoleKeys:
                 self._msvcrt.getwch()  # which arrow or function key: none is ours
             else:
                 keys += key
-        return keys.lower()
+        return keys
 
     def close(self) -> None:
         """Nothing is to be done."""
+
+
+def open_lines() -> LineReader | None:
+    """Commands from standard input that is no terminal, None where there is none."""
+    try:
+        if sys.stdin.isatty():
+            return None
+        return LineReader(sys.stdin.fileno())
+    except (OSError, ValueError):
+        return None  # closed
 
 
 def open_keys(*, stdin_is_taken: bool) -> Keys:

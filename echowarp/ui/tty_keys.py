@@ -50,7 +50,7 @@ class TtyKeys:
         self._open = True
 
     def pressed(self) -> str:
-        """The keys pressed since the last call, a character each, in lower case."""
+        """The keys pressed since the last call, a character each."""
         while self._caught:
             self._leave(self._caught.pop(0))
         if not self._open or not self._in_foreground():
@@ -62,7 +62,7 @@ class TtyKeys:
             data = os.read(self._fd, _READ_BYTES)
         except (OSError, termios.error):
             return ""  # into the background just now, or gone
-        return _ESCAPE.sub("", data.decode("utf-8", "ignore")).lower()
+        return _ESCAPE.sub("", data.decode("utf-8", "ignore"))
 
     def close(self) -> None:
         """Leaves the terminal as it was. Idempotent; safe in a signal handler."""

@@ -30,7 +30,7 @@ def test_what_cannot_be(changes: dict[str, Any], words: str) -> None:
         check(Settings(**changes))
 
 
-TALKER = {"is_server": False, "server_address": "h", "nickname": "zoë"}
+TALKER: dict[str, Any] = {"is_server": False, "server_address": "h", "nickname": "zoë"}
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from echowarp.session.datagrams import DatagramSender
 from echowarp.session.inbox import SERVER_TYPES, Block, ClientInbox, RepairPiece
 from echowarp.session.reports import Tally
 from echowarp.session.streams import begin
-from echowarp.wire.datagram import DatagramType, pack_block
+from echowarp.wire.datagram import CLIENT_BIT, DatagramType, pack_block
 from echowarp.wire.feedback import ClockAnswer, Repair, pack_clock_answer, pack_repair
 from echowarp.wire.records import Stream
 
@@ -96,7 +96,7 @@ def test_other_sessions_types_and_streams_are_dropped() -> None:
         assert inbox.receive(sealed(sender, 0, kind=kind), 0) is None
     for kind in SERVER_TYPES:
         assert inbox.receive(sender.seal(kind, 0, b"shrt"), 0) is None
-    assert inbox.rejected == 3 + 252 + 4
+    assert inbox.rejected == 3 + 250 + 6
     assert inbox.receive(sealed(sender, 0), 0) is not None
 
 
@@ -105,6 +105,8 @@ def test_the_types_of_the_server_are_these() -> None:
         DatagramType.BLOCK,
         DatagramType.RESEND,
         DatagramType.REPAIR,
+        DatagramType.REQUEST & ~CLIENT_BIT,
+        DatagramType.REPORT & ~CLIENT_BIT,
         DatagramType.CLOCK_ANSWER,
     ]
     # None of them is a type that clients send.

@@ -1,0 +1,346 @@
+"""What a talker hears: in a call the other end's stream as it was sent, else the mix of
+everybody and of the server's own stream."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from itertools import count
+from typing import NamedTuple
+
+from echowarp.app.ears import OnePlayback, Reception, format_of
+from echowarp.app.ends import open_pushed_sink
+from echowarp.app.mixed_playback import MixedPlayback
+from echowarp.app.playback import Listener, Playback, Snapshot
+from echowarp.app.pulled_playback import PulledPlayback
+from echowarp.app.pushed_playback import PushedPlayback
+from echowarp.app.reception import CaptureTime, ServerClock
+from echowarp.app.talker_mix import MixListener
+from echowarp.config.settings import Settings
+from echowarp.device.paced_sink import PacedSink
+from echowarp.device.seams import PulledSink
+from echowarp.media.arrivals import Counters
+from echowarp.media.format import Format
+from echowarp.media.target import Policy
+from echowarp.session.inbox import Block, RepairPiece
+from echowarp.session.streams import StreamTracker, begin, resume
+from echowarp.session.uplink import SEAL_TAG_BYTES, SEALED_CODEC_BIT, is_sealed, relayed_format
+from echowarp.wire.feedback import Request
+from echowarp.wire.records import Stream
+
+log = logging.getLogger(__name__)
+
+CLOSE_S = 1.0
+"""How long a sink may take to be done when another is to be opened."""
+DEFAULT_RATE, DEFAULT_CHANNELS = 48_000, 2
+
+
+class Told(NamedTuple):
+    """Whom the ears tell, from any thread: asked with what to ask of a stream, settled
+    with one of which every block is settled, opener as of StreamPlayback but for the user."""
+
+    asked: Callable[[object, list[Request]], None]
+    settled: Callable[[object], None]
+    enough: Callable[[], None]
+    failed: Callable[[BaseException], None]
+    opener: Callable[[int, int, int, bytes], bytes | None]
+
+
+class TalkEars:
+    """Plays what a talker hears into one sink after another.
+
+    gain: the volume; card: opens the sound card for a format. `announced`, `call`,
+    `hang_up`, `forget_session` and `close` are the control thread's.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        latency: Policy | int,
+        gain: Callable[[], float],
+        card: Callable[[Format], PulledSink],
+        told: Told,
+    ) -> None:
+        self._settings = settings
+        self._latency = latency
+        self._gain = gain
+        self._card = card
+        self._told = told
+        self._numbers = count(1)
+        self._users: Mapping[object, int] = {}
+        """Whose each stream is, replaced whole."""
+        self._streams: dict[StreamTracker, bool] = {}
+        """Those that run, and whether each is a lost one going on."""
+        self._partner: int | None = None
+        """Whom we are in a call with; 0 while they are away."""
+        self._call: OnePlayback | None = None
+        self._mix: MixedPlayback | None = None
+        self._clock: ServerClock | None = None
+        self._volumes: dict[int, float] = {}
+        self._last: dict[str, StreamTracker] = {}
+        self._played_out = False
+        self._closed = False
+        self._past = Snapshot(counters=Counters())
+        self.refuses: Callable[[Stream], bool] = lambda stream: False
+        """Whether a stream is not to be played."""
+        self.name_of: Callable[[int], str] = str
+        """What a user is called."""
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """Of what is played now, or was last."""
+        call, mix = self._call, self._mix
+        if call is not None:
+            return call.snapshot
+        return self._past if mix is None else mix.snapshot
+
+    @property
+    def talkers(self) -> dict[int, Snapshot]:
+        """What is known of each user's stream, by user id."""
+        call, mix, users = self._call, self._mix, self._users
+        if call is not None:
+            return {users.get(call.tracker, 0): call.snapshot}
+        if mix is None:
+            return {}
+        return {each.user: each for each in tuple(mix.talkers.values())}
+
+    @property
+    def played_out(self) -> bool:
+        """Whether the call's last sound has left."""
+        return self._played_out
+
+    def announced(self, stream: Stream, now_ns: int) -> StreamTracker:
+        """As of Ears."""
+        tracker, continued = self._follow(stream, now_ns)
+        self._users = {**self._users, tracker: stream.user}
+        for other, user in tuple(self._users.items()):
+            if user == stream.user and other is not tracker and other in self._streams:
+                del self._streams[other]
+        self._streams[tracker] = continued
+        if self.refuses(stream):
+            self._users = {each: u for each, u in self._users.items() if each is not tracker}
+            del self._streams[tracker]
+        else:
+            self._play(tracker)
+        return tracker
+
+    def _follow(self, stream: Stream, now_ns: int) -> tuple[StreamTracker, bool]:
+        name = self.name_of(stream.user)
+        lost = self._last.get(name)
+        plain = replace(stream, codec=stream.codec & ~SEALED_CODEC_BIT)
+        tracker = None if lost is None else resume(plain, lost, now_ns)
+        continued = tracker is not None
+        if tracker is None:
+            tracker = begin(plain, now_ns)
+        if is_sealed(stream):
+            relayed_format(stream)
+            tracker.seal_bytes = SEAL_TAG_BYTES
+        self._last[name] = tracker
+        log.debug("%s: %s%s", name, format_of(tracker), ", going on" if continued else "")
+        return tracker, continued
+
+    def _play(self, tracker: StreamTracker) -> None:
+        """Plays a stream where it belongs, if it does anywhere now."""
+        user, continued = self._users[tracker], self._streams[tracker]
+        if self._call is not None:
+            if user == self._partner:
+                self._played_out = False
+                self._call.play(tracker, continued=continued)
+                log.info("stream: %s", format_of(tracker))
+        elif not self._closed:
+            sealed = bool(tracker.seal_bytes)
+            mix = self._mixed()
+            mix.hear(tracker, user, format_of(tracker), continued=continued, sealed=sealed)
+
+    def call(self, partner: int) -> None:
+        """We are in a call with that user, 0 while it is away."""
+        if self._call is None:
+            self._close_mix()
+            self._played_out = False
+            self._call = OnePlayback(
+                self._call_playback,
+                asked=self._told.asked,
+                settled=self._told.settled,
+                played_out=self._on_played_out,
+                enough=self._told.enough,
+                failed=self._told.failed,
+            )
+            if self._clock is not None:
+                self._call.clock(self._clock)
+        if partner != self._partner:
+            self._partner = partner
+            for tracker in tuple(self._streams):
+                if self._users[tracker] == partner:
+                    self._play(tracker)
+
+    def hang_up(self) -> None:
+        """The call is over: everybody else is heard again."""
+        call, self._call = self._call, None
+        partner, self._partner = self._partner, None
+        self._streams = {
+            each: on for each, on in self._streams.items() if self._users[each] != partner
+        }
+        if call is not None:
+            self._past = call.snapshot
+            self._close_playback(call.playback)
+        for tracker in tuple(self._streams):
+            self._play(tracker)
+
+    def _on_played_out(self) -> None:
+        self._played_out = True
+
+    def forget_session(self) -> None:
+        """The session is over: users have other ids in the next."""
+        mix = self._mix
+        for tracker in tuple(self._streams):
+            if mix is not None:
+                mix.forget(tracker)
+        self._streams.clear()
+        self._volumes.clear()
+        if self._partner is not None:
+            self._partner = 0
+
+    def set_volume(self, user: int, percent: float) -> None:
+        """How loud a user is played in a mix."""
+        self._volumes[user] = percent
+        if self._mix is not None:
+            self._mix.set_volume(user, percent)
+
+    def arrived(self, block: Block, at_ns: int) -> None:
+        """As of Ears."""
+        call, mix = self._call, self._mix
+        if call is not None:
+            call.arrived(block, at_ns)
+        elif mix is not None:
+            mix.arrived(block, at_ns)
+
+    def row(self, piece: RepairPiece, at_ns: int) -> None:
+        """As of Ears."""
+        call, mix = self._call, self._mix
+        if call is not None:
+            call.row(piece, at_ns)
+        elif mix is not None:
+            mix.row(piece, at_ns)
+
+    def clock(self, clock: ServerClock) -> None:
+        """As of Ears."""
+        self._clock = clock
+        for playback in (self._call, self._mix):
+            if playback is not None:
+                playback.clock(clock)
+
+    def captured(self, stream: StreamTracker, capture: CaptureTime) -> None:
+        """As of Ears."""
+        call, mix = self._call, self._mix
+        if call is not None:
+            if stream is call.tracker:
+                call.captured(stream, capture)
+        elif mix is not None:
+            mix.capture(stream, capture)
+
+    def ended(self, stream: StreamTracker, seq: int) -> None:
+        """As of Ears."""
+        self._streams.pop(stream, None)
+        # What its talker sends next is another stream, however it counts.
+        self._last = {name: each for name, each in self._last.items() if each is not stream}
+        call, mix = self._call, self._mix
+        if call is not None and stream is call.tracker:
+            call.ended(stream, seq)
+        elif call is None and mix is not None and stream in self._users:
+            mix.end(stream, seq)
+        else:
+            self._told.settled(stream)
+
+    def reception(self, stream: StreamTracker) -> Reception | None:
+        """As of Ears."""
+        call, mix = self._call, self._mix
+        known: Snapshot | None = None
+        if call is not None:
+            known = call.snapshot if stream is call.tracker else None
+        elif mix is not None:
+            known = mix.talkers.get(stream)
+        return None if known is None else Reception(known.guard_ns, known.target_ns)
+
+    def close(self, hurried: Callable[[], bool]) -> None:
+        """Completes what is open, for good."""
+        self._closed = True
+        call, mix = self._call, self._mix
+        if call is not None:
+            call.playback.close(hurried)
+        if mix is not None:
+            mix.close(hurried)
+
+    def _close_playback(self, playback: Playback | MixedPlayback) -> None:
+        until = time.monotonic() + CLOSE_S
+        playback.close(lambda: time.monotonic() > until)
+
+    def _close_mix(self) -> None:
+        mix, self._mix = self._mix, None
+        if mix is not None:
+            self._past = mix.snapshot
+            self._close_playback(mix)
+
+    def _call_playback(self, listener: Listener) -> Playback:
+        settings = self._settings
+
+        def opener(stream: object, seq: int, at: int, payload: bytes) -> bytes | None:
+            return self._open(stream, seq, at, payload)
+
+        if settings.sink == "device":
+            return PulledPlayback(
+                self._card,
+                latency=self._latency,
+                limit_s=settings.duration,
+                listener=listener,
+                opener=opener,
+            )
+        return PushedPlayback(
+            lambda fmt, n: open_pushed_sink(settings, fmt, next(self._numbers), self._gain),
+            latency=self._latency,
+            limit_s=settings.duration,
+            listener=listener,
+            opener=opener,
+        )
+
+    def _mixed(self) -> MixedPlayback:
+        if self._mix is not None:
+            return self._mix
+        settings, open_sink, clock = self._settings, self._card, time.monotonic_ns
+        if settings.sink != "device":
+            paced = PacedSink(
+                lambda fmt: open_pushed_sink(settings, fmt, next(self._numbers), self._gain)
+            )
+            open_sink, clock = paced.open, paced.now_ns
+        mix = self._mix = MixedPlayback(
+            open_sink,
+            fmt=self._mix_format(),
+            latency=self._latency,
+            listener=MixListener(
+                wanted=self._told.asked,
+                completed=self._told.settled,
+                enough=self._told.enough,
+                failed=self._told.failed,
+            ),
+            opener=self._open,
+            limit_s=settings.duration,
+            monotonic_ns=clock,
+        )
+        if self._clock is not None:
+            mix.clock(self._clock)
+        for user, percent in self._volumes.items():
+            mix.set_volume(user, percent)
+        return mix
+
+    def _mix_format(self) -> Format:
+        settings = self._settings
+        return Format.for_blocks(
+            rate=settings.sample_rate or DEFAULT_RATE,
+            channels=settings.channels or DEFAULT_CHANNELS,
+            block_ms=settings.block_ms,
+        )
+
+    def _open(self, stream: object, seq: int, at: int, payload: bytes) -> bytes | None:
+        return self._told.opener(self._users.get(stream, 0), seq, at, payload)

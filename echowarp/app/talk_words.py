@@ -1,0 +1,88 @@
+"""What happens between people, in words for the one at this client."""
+
+from __future__ import annotations
+
+from echowarp.session.pairing import State
+from echowarp.wire.people import User
+from echowarp.wire.people_codes import (
+    CallReason,
+    CallState,
+    Denial,
+    Leaving,
+    Presence,
+    RoomState,
+)
+
+DENIED = {
+    Denial.NOT_HERE: "this server takes no talkers: it needs --talkback, or --source none",
+    Denial.BAD_NAME: "the server does not take this nickname",
+    Denial.TAKEN: "somebody is called so already",
+    Denial.LOOKS_LIKE: "somebody has a nickname that looks the same",
+    Denial.CROWDED: "the server has no place for another nickname: try again later",
+}
+LEFT = {
+    Leaving.LEFT: "has left",
+    Leaving.LOST: "was lost",
+    Leaving.RETURNED: "is coming back",
+}
+CALL = {
+    CallState.WAITING: "{name} is not there yet: waiting (/hangup gives up)",
+    CallState.RINGING: "calling {name}",
+    CallState.INCOMING: "{name} is calling: a or /answer answers, d or /hangup declines",
+    CallState.CONNECTED: "in a call with {name}",
+}
+ENDED = {
+    CallReason.NONE: "the call with {name} is over",
+    CallReason.HUNG_UP: "the call with {name} is over: hung up",
+    CallReason.DECLINED: "{name} declined",
+    CallReason.BUSY: "{name} is busy: in another call",
+    CallReason.NOT_ANSWERED: "{name} did not answer",
+    CallReason.LOST: "the call with {name} is over: the connection was lost",
+    CallReason.GONE: "{name} has left",
+    CallReason.ONESELF: "that is your own name: nobody can call themselves",
+    CallReason.BAD_NAME: "nobody can be called so: {name}",
+    CallReason.TOO_FAST: "too many calls at once: wait a moment",
+}
+IN_A_CALL = "you are in a call already: /hangup ends it"
+ROOM = {
+    RoomState.JOINED: "in room {name}",
+    RoomState.LEFT: "out of the room",
+    RoomState.FULL: "room {name} is full",
+    RoomState.BAD_NAME: "no room can be called so: {name}",
+    RoomState.LOOKS_LIKE: "that looks like another room, {name}: join it, or choose another name",
+    RoomState.TOO_FAST: "too many rooms at once: wait a moment",
+}
+TRUST = {
+    State.PAIRED: "end to end: {name} has the same code",
+    State.FAILED: "{name} has another code: nothing is said to them; compare --e2e on both sides",
+    State.GIVEN_UP: "{name} has another code, five times: /retry tries again",
+}
+
+
+def denied(reason: Denial, suggestion: str) -> str:
+    """Why there is no name for us."""
+    hint = f"; --nickname {suggestion} is free" if suggestion else ""
+    return DENIED[reason] + hint
+
+
+def call_news(state: CallState, reason: CallReason, name: str) -> str:
+    """Where our call is."""
+    if state is CallState.REFUSED and reason is CallReason.BUSY:
+        return IN_A_CALL
+    known = CALL.get(state)
+    return (ENDED[reason] if known is None else known).format(name=name or "nobody")
+
+
+def described(person: User) -> str:
+    """Somebody, in a line of the list."""
+    words = [person.room and f"in {person.room}"]
+    words += [
+        word
+        for flag, word in (
+            (Presence.TALKING, "talking"),
+            (Presence.MUTED, "muted"),
+            (Presence.AWAY, "connection lost"),
+        )
+        if person.presence & flag
+    ]
+    return ", ".join([person.name, *filter(None, words)])

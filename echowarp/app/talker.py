@@ -1,0 +1,212 @@
+"""Makes all that a client with a nickname has, and tells how it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from echowarp.app.client import Client
+from echowarp.app.ends import open_source
+from echowarp.app.stats import ms, stream_fields
+from echowarp.app.stream_stats import snapshot_fields
+from echowarp.app.supervisor import Supervisor
+from echowarp.app.talk import Talk
+from echowarp.app.talk_ears import TalkEars, Told
+from echowarp.app.talk_words import described
+from echowarp.app.voice import Voice
+from echowarp.app.volume import Volume
+from echowarp.config.settings import Settings
+from echowarp.crypto.password import encode_password
+from echowarp.device.returning import Presence as DevicePresence
+from echowarp.device.seams import PulledSink
+from echowarp.errors import ConfigError
+from echowarp.media.agc import AutomaticGain
+from echowarp.media.format import MAX_PAYLOAD_BYTES, Format
+from echowarp.media.gate import NoiseGate
+from echowarp.media.target import Policy
+from echowarp.session.company import Company, Stage
+from echowarp.session.names import parse_name
+from echowarp.session.speech import THRESHOLD, Mode, Speech
+from echowarp.session.uplink import SEAL_TAG_BYTES
+from echowarp.ui.status import PersonView
+from echowarp.wire.people_codes import Presence
+
+NS_PER_MS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Talker:
+    """A client's talk with its voice (None for who only hears) and its ears."""
+
+    talk: Talk
+    voice: Voice | None
+    speech: Speech
+    mode: Mode
+    ears: TalkEars
+
+    def close(self, hurried: Callable[[], bool]) -> None:
+        """Stops source and sinks."""
+        if self.voice is not None:
+            self.voice.stop()
+        self.ears.close(hurried)
+
+    def own_words(self) -> str:
+        """How our own microphone is."""
+        if self.voice is None:
+            return ""
+        if self.speech.muted:
+            return "microphone muted"
+        return "speaking" if self.voice.report.sending else ""
+
+    def shown(self, now_ns: int) -> tuple[PersonView, ...]:
+        """Whom we hear, for the live line."""
+        view, heard = self.talk.view, self.ears.talkers
+        shown = []
+        for user, snapshot in heard.items():
+            person, counters = view.users.get(user), snapshot.counters
+            expected = counters.received + counters.concealed
+            name = "the server" if user == 0 else "?" if person is None else person.name
+            shown.append(
+                PersonView(
+                    name=name,
+                    level_db=snapshot.level_db,
+                    talks=person is not None and bool(person.presence & Presence.TALKING),
+                    muted=person is not None and bool(person.presence & Presence.MUTED),
+                    delay_ms=None if snapshot.delay is None else ms(snapshot.delay.total_ns),
+                    loss_percent=100 * counters.concealed / expected if expected else None,
+                )
+            )
+        return tuple(shown)
+
+    def listed(self) -> list[str]:
+        """Everybody, a line each."""
+        return [described(each) for each in self.talk.view.users.values()] or ["nobody else"]
+
+    def people(self) -> dict[str, Any]:
+        """The fields of a line of statistics that are about people."""
+        view = self.talk.view
+        return {
+            "name": view.name,
+            "call": None if view.stage is Stage.NONE else view.stage.name.lower(),
+            "room": view.room or None,
+            "end_to_end": view.e2e or None,
+            "people": [
+                {
+                    "name": person.name,
+                    "room": person.room or None,
+                    "talking": bool(person.presence & Presence.TALKING),
+                    "muted": bool(person.presence & Presence.MUTED),
+                    "away": bool(person.presence & Presence.AWAY),
+                }
+                for person in view.users.values()
+            ],
+        }
+
+    def streams(self, client: Client) -> list[dict[str, Any]]:
+        """The streams that are heard and, last, our own."""
+        users = self.talk.view.users
+        streams = []
+        for user, snapshot in self.ears.talkers.items():
+            if snapshot.format is not None:
+                person = users.get(user)
+                name = None if person is None else person.name
+                streams.append(snapshot_fields(snapshot, client, talker=name))
+        if self.voice is not None:
+            fmt, report = self.voice.format, self.voice.report
+            streams.append(
+                stream_fields(
+                    rate=fmt.rate,
+                    channels=fmt.channels,
+                    suite=None if client.status.suite is None else "encrypted",
+                    sent=report.blocks,
+                    resent=report.resent,
+                    level_db=round(report.level_db, 1),
+                    talker=self.talk.view.name,
+                )
+            )
+        return streams
+
+
+def make_talker(
+    settings: Settings,
+    *,
+    latency: Policy | int,
+    volume: Volume,
+    card: Callable[[Format], PulledSink],
+    client: Callable[[], Client],
+    supervisor: Supervisor,
+) -> Talker:
+    """client: it is made from what this gives. Raises ConfigError and DeviceError."""
+    assert settings.nickname is not None
+    name = parse_name(settings.nickname, "nickname").shown
+    call = "" if settings.call is None else parse_name(settings.call, "name to call").shown
+    room = "" if settings.room is None else parse_name(settings.room, "room").shown
+    code = None if settings.e2e is None else encode_password(settings.e2e)
+    speech, mode = _speech(settings)
+    voice = _voice(settings, speech, lambda: client().wake(), supervisor.fail)
+    ears = TalkEars(
+        settings,
+        latency=latency,
+        gain=volume.gain,
+        card=card,
+        told=Told(
+            asked=lambda stream, requests: client().request(stream, requests),
+            settled=lambda stream: client().settled(stream),
+            enough=supervisor.stop,
+            failed=supervisor.fail,
+            opener=lambda user, seq, at, payload: talk.open_payload(user, seq, at, payload),
+        ),
+    )
+    talk = Talk(
+        Company(name=name, call=call, room=room),
+        voice=voice,
+        ears=ears,
+        speech=speech,
+        code=code,
+        auto_answer=settings.auto_answer,
+        only_call=settings.call is not None,
+        wake=lambda: client().wake(),
+    )
+    return Talker(talk=talk, voice=voice, speech=speech, mode=mode, ears=ears)
+
+
+def _speech(settings: Settings) -> tuple[Speech, Mode]:
+    threshold, mode = settings.voice_activation, Mode.OPEN
+    if settings.push_to_talk:
+        mode = Mode.PUSH
+    elif threshold is not None:
+        mode = Mode.VOICE
+    speech = Speech(
+        mode,
+        muted=settings.muted,
+        threshold=THRESHOLD if threshold is None else threshold,
+        hang_over_ns=settings.hang_over * NS_PER_MS,
+    )
+    return speech, mode
+
+
+def _voice(
+    settings: Settings,
+    speech: Speech,
+    wake: Callable[[], None],
+    failed: Callable[[BaseException], None],
+) -> Voice | None:
+    source = open_source(settings, DevicePresence())
+    if source is None:
+        return None
+    fmt = source.format
+    if settings.e2e is not None and fmt.block_bytes + SEAL_TAG_BYTES > MAX_PAYLOAD_BYTES:
+        source.stop()
+        most_ms = (MAX_PAYLOAD_BYTES - SEAL_TAG_BYTES) // fmt.frame_bytes * 1000 / fmt.rate
+        raise ConfigError(
+            f"--e2e: sealed blocks of {fmt} do not fit a packet: give --block_ms {most_ms:.1f}"
+        )
+    return Voice(
+        source,
+        gain=AutomaticGain(fmt, on=settings.agc),
+        gate=NoiseGate(fmt, on=settings.gate),
+        speech=speech,
+        wake=wake,
+        failed=failed,
+    )

@@ -37,7 +37,8 @@ def noise(seed: int, size: int, peak: int = 8_000) -> bytes:
 class Talking:
     """A talker whose clock is `ppm` fast, whose block k leaves at begin_ns + k blocks.
 
-    sound: of block k, b"" for silence, None for one that never comes.
+    sound: of block k, b"" for silence, None for one that never comes; unsaid: whether that
+    is because it was not sent at all, and has no number.
     """
 
     user: int
@@ -48,6 +49,7 @@ class Talking:
     jitter_ns: int = 0
     blocks: int | None = None
     sound: Callable[[int], bytes | None] = b"".__mul__
+    unsaid: bool = False
     seq: int = 0
     sent: int = 0
     due_ns: float = 0.0
@@ -69,7 +71,11 @@ class Talking:
             self.due_ns += self.fmt.block_frames / self.fmt.rate * S / (1 + self.ppm / 1e6)
             payload = self.sound(k)
             if payload is not None:
-                yield at_ns, Block(self.stream, k, k * self.fmt.block_frames, payload, 0, False)
+                yield (
+                    at_ns,
+                    Block(self.stream, self.seq, k * self.fmt.block_frames, payload, 0, False),
+                )
+            self.seq += payload is not None or not self.unsaid
 
 
 class Card:

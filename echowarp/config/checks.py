@@ -51,8 +51,11 @@ def check(settings: Settings, called: Callable[[Option], str] = by_key) -> tuple
         raise ConfigError(f"{name('server_address')} is missing: a client needs its server's")
     if not settings.is_server:
         _check_talking(settings, name)
-    if settings.is_server and settings.workers > 1 and settings.talkback:
-        raise ConfigError(f"{name('talkback')} needs all in one worker: leave {name('workers')} 1")
+    if settings.is_server and settings.workers > 1:
+        relays = settings.source == "none"
+        if relays or settings.talkback:
+            what = f"{name('source')} none" if relays else name("talkback")
+            raise ConfigError(f"{what} needs all in one worker: leave {name('workers')} 1")
     end = "source" if settings.is_server else "sink"
     if settings.follow_default and getattr(settings, end) != "device":
         raise ConfigError(f"{name('follow_default')} needs a device: {name(end)} is another")

@@ -73,6 +73,8 @@ def test_talkback_is_played_somewhere() -> None:
     assert check(given) == ()
     with pytest.raises(ConfigError, match="talkback needs all in one worker"):
         check(Settings(talkback=True, workers=2))
+    with pytest.raises(ConfigError, match="source none needs all in one worker"):
+        check(Settings(source="none", workers=2))
 
 
 @pytest.mark.parametrize(

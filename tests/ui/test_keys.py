@@ -26,7 +26,7 @@ def test_a_windows_console() -> None:
     like a letter."""
     console = Console("vQ\xe0v+\x00q-")
     keys = ConsoleKeys(console)
-    assert keys.pressed() == "vq+-"
+    assert keys.pressed() == "vQ+-"
     assert keys.pressed() == ""
     console.waiting += "="
     assert keys.pressed() == "="

@@ -1,0 +1,251 @@
+"""Calls through a relay, with real processes: each hears exactly the other."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.app.sounds import has_recorded, recorded_bytes
+from tests.impair import Proxy
+from tests.processes import PASSWORD, Program, Stage, free_port, wait_until
+from tests.recordings import read_pcm, speech_wav
+
+
+def talker(
+    stage: Stage, name: str, *arguments: str, source: str | Path = "tone", **options: object
+) -> Program:
+    """A client with a nickname."""
+    words = ("--nickname", name, "--source", str(source), *arguments)
+    return stage.client(*words, name=name, **options)
+
+
+def say(program: Program, line: str) -> None:
+    """Types a command."""
+    assert program.process.stdin is not None
+    program.process.stdin.write(f"{line}\n".encode())
+    program.process.stdin.flush()
+
+
+def sounds(stage: Stage) -> tuple[tuple[int, int, bytes], tuple[int, int, bytes]]:
+    """What anna and bob say: other rates, channels and lengths."""
+    anna = speech_wav(stage.folder / "anna.wav", 2)
+    bob = speech_wav(stage.folder / "bob.wav", 1.5, rate=44_100, channels=1)
+    return (48_000, 2, anna), (44_100, 1, bob)
+
+
+@pytest.mark.parametrize("suite", [(), ("--ssl",)], ids=["plain", "encrypted"])
+@pytest.mark.parametrize("code", [None, "four words"], ids=["through the relay", "end to end"])
+def test_each_hears_exactly_the_other(
+    stage: Stage, suite: tuple[str, ...], code: str | None
+) -> None:
+    """The caller waits for who is not there yet; the file of each starts when the other
+    hears it; when both have ended the call does."""
+    anna_says, bob_says = sounds(stage)
+    environment = {} if code is None else {"ECHOWARP_E2E": code}
+    server = stage.server(*suite, source="none")
+    anna = talker(
+        *(stage, "anna", "--call", "bob"),
+        source="anna.wav",
+        sink="anna-hears.wav",
+        environment=environment,
+    )
+    anna.says("bob is not there yet")
+    bob = talker(
+        *(stage, "Bob", "--auto_answer"),
+        source="bob.wav",
+        sink="bob-hears.wav",
+        environment=environment,
+    )
+    assert anna.ends() == 0
+    bob.says("hung up")
+    assert bob.leave() == 0
+    assert read_pcm(stage.folder / "bob-hears.wav") == anna_says
+    assert read_pcm(stage.folder / "anna-hears.wav") == bob_says
+    assert ("has the same code" in anna.said) == (code is not None)
+    assert server.running
+
+
+def test_two_who_call_each_other_are_connected(stage: Stage) -> None:
+    anna_says, bob_says = sounds(stage)
+    stage.server(source="none")
+    anna = talker(stage, "anna", "--call", "bob", source="anna.wav", sink="anna-hears.wav")
+    bob = talker(stage, "bob", "--call", "ANNA", source="bob.wav", sink="bob-hears.wav")
+    assert (anna.ends(), bob.ends()) == (0, 0)
+    assert read_pcm(stage.folder / "bob-hears.wav") == anna_says
+    assert read_pcm(stage.folder / "anna-hears.wav") == bob_says
+    assert "is calling" not in anna.said + bob.said
+
+
+class TestHowACallEnds:
+    def test_declined(self, stage: Stage) -> None:
+        stage.server(source="none")
+        bob = talker(stage, "bob", stdin=subprocess.PIPE)
+        bob.says("here as bob")
+        anna = talker(stage, "anna", "--call", "bob")
+        bob.says("anna is calling")
+        say(bob, "/decline")
+        assert anna.ends() == 3
+        assert "bob declined" in anna.said
+        assert bob.running
+
+    def test_busy(self, stage: Stage) -> None:
+        stage.server(source="none")
+        talker(stage, "bob", "--auto_answer")
+        anna = talker(stage, "anna", "--call", "bob")
+        anna.says("in a call with bob")
+        carl = talker(stage, "carl", "--call", "bob")
+        assert carl.ends() == 3
+        assert "bob is busy" in carl.said
+        assert anna.running
+
+    @pytest.mark.parametrize("who", ["caller", "callee"])
+    def test_hung_up_by_either(self, stage: Stage, who: str) -> None:
+        stage.server(source="none")
+        bob = talker(stage, "bob", "--auto_answer", stdin=subprocess.PIPE)
+        anna = talker(stage, "anna", "--call", "bob", stdin=subprocess.PIPE)
+        anna.says("in a call with bob")
+        bob.says("in a call with anna")
+        say(anna if who == "caller" else bob, "/hangup")
+        assert anna.ends() == 0
+        bob.says("hung up")
+        say(bob, "quit")
+        assert bob.ends() == 0
+
+    def test_gone_while_it_rings(self, stage: Stage) -> None:
+        stage.server(source="none")
+        bob = talker(stage, "bob")
+        bob.says("here as bob")
+        anna = talker(stage, "anna", "--call", "bob")
+        bob.says("anna is calling")
+        assert bob.leave() == 0
+        assert anna.ends() == 3
+        assert "bob has left" in anna.said
+
+    def test_oneself(self, stage: Stage) -> None:
+        stage.server(source="none")
+        anna = talker(stage, "anna", "--call", "Anna")
+        assert anna.ends() == 3
+        assert "your own name" in anna.said
+
+    def test_lost(self, stage: Stage) -> None:
+        """The other end is gone without a word, and does not come back in fifteen seconds."""
+        stage.server(source="none")
+        bob = talker(stage, "bob", "--auto_answer")
+        anna = talker(stage, "anna", "--call", "bob")
+        anna.says("in a call with bob")
+        bob.kill()
+        anna.says("the connection of bob was lost")
+        assert anna.ends(patience_s=25) == 4
+        assert "the connection was lost" in anna.said
+
+
+def test_a_name_that_is_taken(stage: Stage) -> None:
+    stage.server(source="none")
+    talker(stage, "anna").says("here as anna")
+    for name, words in (("ANNA", "called so already"), ("Аnna", "looks the same")):
+        other = talker(stage, name)
+        assert other.ends() == 3
+        assert words in other.said
+        assert "2 is free" in other.said
+
+
+def test_a_server_without_talkers(stage: Stage) -> None:
+    stage.server(source="tone")
+    anna = talker(stage, "anna", "--call", "bob")
+    assert anna.ends() == 3
+    assert "takes no talkers" in anna.said
+
+
+def test_another_code_is_told_and_nothing_is_heard(stage: Stage) -> None:
+    stage.server(source="none")
+    anna = talker(stage, "anna", "--auto_answer", sink="a.wav", environment={"ECHOWARP_E2E": "x"})
+    bob = talker(stage, "bob", "--call", "anna", sink="b.wav", environment={"ECHOWARP_E2E": "y"})
+    anna.says("bob has another code")
+    bob.says("anna has another code")
+    assert bob.leave() == 0
+    assert anna.leave() == 0
+    assert not (stage.folder / "a.wav").exists()
+    assert not (stage.folder / "b.wav").exists()
+
+
+def test_who_is_not_end_to_end_is_not_heard(stage: Stage) -> None:
+    stage.server(source="none")
+    anna = talker(stage, "anna", "--auto_answer", sink="a.wav", environment={"ECHOWARP_E2E": "x"})
+    bob = talker(stage, "bob", "--call", "anna", sink="b.wav")
+    anna.says("bob is not encrypted end to end, and so not heard")
+    assert bob.leave() == 0
+    assert anna.leave() == 0
+    assert not (stage.folder / "a.wav").exists()
+
+
+def test_a_call_outlives_a_lost_session(stage: Stage) -> None:
+    """The connection of one is cut: it comes back, and both hear each other again."""
+    stage.server(source="none")
+    with Proxy(free_port(), stage.port) as proxy:
+        bob = talker(stage, "bob", "--auto_answer", sink="bob-hears.wav")
+        bob.says("here as bob")
+        anna = talker(stage, "anna", "--call", "bob", sink="anna-hears.wav", port=proxy.port)
+        for name in ("bob-hears.wav", "anna-hears.wav"):
+            has_recorded(stage.folder / name, 0.5)
+        proxy.refuse()
+        anna.says("trying again")
+        proxy.mend()
+        anna.says("back again")
+        before = {n: recorded_bytes(stage.folder / n) for n in ("bob-hears.wav", "anna-hears.wav")}
+        for name, size in before.items():
+            wait_until(
+                lambda n=name, s=size: recorded_bytes(stage.folder / n) > s + 100_000,  # type: ignore[misc]
+                f"{name} grows again",
+            )
+        assert "hung up" not in anna.said + bob.said
+        assert anna.leave() == 0
+        bob.says("hung up")
+
+
+def test_a_call_outlives_the_restart_of_its_relay(stage: Stage) -> None:
+    server = stage.server(source="none")
+    bob = talker(stage, "bob", "--auto_answer", sink="bob-hears.wav")
+    bob.says("here as bob")
+    anna = talker(stage, "anna", "--call", "bob", sink="anna-hears.wav")
+    for name in ("bob-hears.wav", "anna-hears.wav"):
+        has_recorded(stage.folder / name, 0.5)
+    server.kill()
+    anna.says("trying again")
+    stage.server(source="none")
+    wait_until(lambda: anna.said.count("in a call with bob") == 2, "they are connected again")
+    sizes = {n: recorded_bytes(stage.folder / n) for n in ("bob-hears.wav", "anna-hears.wav")}
+    for name, size in sizes.items():
+        wait_until(
+            lambda n=name, s=size: recorded_bytes(stage.folder / n) > s + 100_000,  # type: ignore[misc]
+            f"{name} grows again",
+        )
+    assert anna.leave() == 0
+    bob.says("hung up")
+
+
+def test_list_users_and_statistics(stage: Stage) -> None:
+    stage.server(source="none")
+    bob = talker(stage, "bob", "--auto_answer", "--muted")
+    anna = talker(stage, "anna", "--call", "bob")
+    anna.says("in a call with bob")
+    listing = stage.run(
+        "list",
+        *("--list_users", "--server_address", "127.0.0.1", "--udp_port", str(stage.port)),
+        password=PASSWORD,
+        stats=False,
+    )
+    assert listing.ends() == 0
+    lines = listing.out.read_text("utf-8").splitlines()
+    assert [line.split(",")[0] for line in lines] == ["anna", "bob"]
+    wait_until(
+        lambda: [s["talker"] for s in bob.stats[-1]["streams"]] == ["anna", "bob"], "bob hears anna"
+    )
+    line = bob.stats[-1]
+    assert (line["call"], line["room"], line["end_to_end"]) == ("connected", None, None)
+    assert [person["name"] for person in line["people"]] == ["anna"]
+    bob.signal(signal.SIGTERM)
+    assert bob.ends() == 0
+    assert anna.ends() == 0

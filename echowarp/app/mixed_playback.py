@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable, Mapping
 
 from echowarp.app.playback import Snapshot
-from echowarp.app.reception import CaptureTime, ServerClock
+from echowarp.app.reception import CaptureTime, OpenPayload, ServerClock
 from echowarp.app.stream_playback import Arrived, RowArrived
 from echowarp.app.talker_mix import Captured, Ended, Gain, Heard, Message, MixListener, TalkerMix
-from echowarp.app.talker_playback import OpenPayload, Talker, TalkerSnapshot
+from echowarp.app.talker_playback import Talker, TalkerSnapshot
 from echowarp.device.seams import PulledSink
 from echowarp.errors import StorageError
 from echowarp.media.format import Format
@@ -101,10 +101,11 @@ class MixedPlayback:
         with self._opening:
             if self._closed:
                 return
+            sink = self._sink or self._open_sink(self._format)
             self._messages.put(Heard(stream, talker, continued))
             if self._sink is None:
-                self._sink = self._open_sink(self._format)
-                self._sink.start(self._pull, self._listener.failed)
+                self._sink = sink
+                sink.start(self._pull, self._listener.failed)
 
     def arrived(self, block: Block, at_ns: int) -> None:
         """A block came."""

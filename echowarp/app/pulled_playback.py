@@ -7,14 +7,13 @@ import time
 from collections.abc import Callable, Iterable
 
 from echowarp.app.playback import Listener
-from echowarp.app.reception import Delay, Reception, Usable
+from echowarp.app.reception import Delay, OpenPayload, Reception, Usable
 from echowarp.app.stream_playback import (
     PUBLISH_EVERY_BLOCKS,
     Begin,
     StreamPlayback,
     no_key,
 )
-from echowarp.app.talker_playback import OpenPayload
 from echowarp.device.seams import PulledSink
 from echowarp.media.format import Format
 from echowarp.media.pcm import level_db
@@ -57,9 +56,7 @@ class PulledPlayback(StreamPlayback[PulledPlayout]):
         self._over_frames = 0
         self._completed = self._played_out = False
 
-    def begin(
-        self, fmt: Format, *, continued: bool, stream: object, sealed: bool = False
-    ) -> None:
+    def begin(self, fmt: Format, *, continued: bool, stream: object, sealed: bool = False) -> None:
         """A stream begins; opens the device unless it is open in that format."""
         with self._opening:
             if self._closed:

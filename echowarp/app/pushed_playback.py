@@ -8,14 +8,13 @@ import time
 from collections.abc import Callable, Iterable
 
 from echowarp.app.playback import Listener
-from echowarp.app.reception import Reception, Usable
+from echowarp.app.reception import OpenPayload, Reception, Usable
 from echowarp.app.stream_playback import (
     PUBLISH_EVERY_BLOCKS,
     Begin,
     StreamPlayback,
     no_key,
 )
-from echowarp.app.talker_playback import OpenPayload
 from echowarp.device.seams import PushedSink
 from echowarp.errors import StorageError
 from echowarp.media.fades import gap
@@ -64,9 +63,7 @@ class PushedPlayback(StreamPlayback[PushedPlayout]):
         self._block_ns = 0
         self._last_frame = b""
 
-    def begin(
-        self, fmt: Format, *, continued: bool, stream: object, sealed: bool = False
-    ) -> None:
+    def begin(self, fmt: Format, *, continued: bool, stream: object, sealed: bool = False) -> None:
         """A stream begins."""
         with self._opening:
             if self._closed:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from echowarp.media.format import NS_PER_S, Format
 from echowarp.media.repair import RepairSolver
@@ -20,6 +21,11 @@ REMEMBERED_NS = 2 * NS_PER_S
 OVERTAKEN_NS = NS_PER_S // 5
 """A block that a row gave may still come by itself for so long. Later than that no
 target would have waited for it: it needed the row."""
+SEAL_BYTES = 16
+"""What a payload that is sealed end to end has on top of its sound."""
+
+OpenPayload: TypeAlias = Callable[[object, int, int, bytes], "bytes | None"]
+"""Opens the payload of (stream, seq, time, payload); None for one that is to be dropped."""
 
 
 class Usable(NamedTuple):
@@ -220,8 +226,8 @@ class Reception:
 
     def _fits(self, payload: bytes) -> bool:
         """Whether it can be played: a false row may give anything."""
-        fmt, size = self._format, len(payload) - self._seal_bytes
-        return 0 <= size <= fmt.block_bytes and size % fmt.frame_bytes == 0
+        size = len(payload) - self._seal_bytes
+        return size >= 0 and fits(payload[:size], self._format)
 
     def _count_repaired(self, now_ns: int) -> None:
         """Counts the blocks that have not come by themselves in all the time they had."""
@@ -240,3 +246,8 @@ class Reception:
             self._usable = {each: own for each, own in self._usable.items() if each > kept}
         media_ns = (time - self._first_time) * NS_PER_S // self._format.rate
         self._target.usable(at_ns - media_ns, at_ns, way)
+
+
+def fits(payload: bytes, fmt: Format) -> bool:
+    """Whether a payload is whole frames, and no more than a block of them."""
+    return len(payload) <= fmt.block_bytes and len(payload) % fmt.frame_bytes == 0

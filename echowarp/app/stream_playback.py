@@ -10,8 +10,16 @@ from dataclasses import replace
 from typing import Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from echowarp.app.playback import Listener, Snapshot
-from echowarp.app.reception import CaptureTime, Delay, Reception, ServerClock, Usable
-from echowarp.app.talker_playback import SEAL_BYTES, OpenPayload
+from echowarp.app.reception import (
+    SEAL_BYTES,
+    CaptureTime,
+    Delay,
+    OpenPayload,
+    Reception,
+    ServerClock,
+    Usable,
+    fits,
+)
 from echowarp.media.arrivals import Counters
 from echowarp.media.format import Format
 from echowarp.media.pcm import SILENCE_DB
@@ -270,11 +278,6 @@ class StreamPlayback(ABC, Generic[PlayoutT]):
             reason=reception.reason,
             drift_ppm=drift_ppm,
         )
-
-
-def fits(payload: bytes, fmt: Format) -> bool:
-    """Whether a payload is whole frames, and no more than a block of them."""
-    return len(payload) <= fmt.block_bytes and len(payload) % fmt.frame_bytes == 0
 
 
 def sum_counters(a: Counters, b: Counters) -> Counters:

@@ -189,8 +189,11 @@ class TalkerMix:
     def _on_change(self, message: Captured | Ended) -> None:
         talker = self._heard.get(message.stream)
         if talker is None:
-            return
-        if isinstance(message, Captured):
+            if isinstance(message, Ended):
+                # Of a stream that is not heard nothing is left to come.
+                self._listener.completed(message.stream)
+                self._listener.played_out(message.stream)
+        elif isinstance(message, Captured):
             talker.set_capture(message.capture)
         elif message.seq is None:
             talker.leave()

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from echowarp.app.playback import Snapshot
-from echowarp.app.reception import CaptureTime, Delay, Reception, ServerClock, Usable
+from echowarp.app.reception import (
+    SEAL_BYTES,
+    CaptureTime,
+    Delay,
+    OpenPayload,
+    Reception,
+    ServerClock,
+    Usable,
+    fits,
+)
 from echowarp.media.arrivals import Counters
 from echowarp.media.fader import Fader
 from echowarp.media.format import Format
@@ -20,13 +28,8 @@ from echowarp.media.target import Policy
 from echowarp.session.inbox import Block, RepairPiece
 from echowarp.wire.feedback import Request
 
-SEAL_BYTES = 16
-"""What a payload that is sealed end to end has on top of its sound."""
 PERIODS = 2
 """What a card may take at once, in blocks: a sound server calls twice in a row at times."""
-
-OpenPayload: TypeAlias = Callable[[object, int, int, bytes], "bytes | None"]
-"""Opens the payload of (stream, seq, time, payload); None for one that is to be dropped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,7 +268,7 @@ class Talker:
         for seq, time_frames, payload in usable:
             if self.sealed:
                 opened = self._open_payload(stream, seq, time_frames, payload)
-                if opened is None or len(opened) > fmt.block_bytes or len(opened) % fmt.frame_bytes:
+                if opened is None or not fits(opened, fmt):
                     self._unopened += 1
                     continue
                 payload = opened

@@ -84,6 +84,7 @@ class Card:
     def __init__(self) -> None:
         self.pull: Callable[[int], bytes] | None = None
         self.opened: list[Format] = []
+        self.error: Exception | None = None
 
     def open(self, fmt: Format) -> Card:
         self.opened.append(fmt)
@@ -97,6 +98,8 @@ class Card:
 
     def stop(self) -> None:
         self.pull = None
+        if self.error is not None:
+            raise self.error
 
 
 class Stage:

@@ -13,12 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from echowarp.app.mixed_playback import MAX_WAITING
+from echowarp.errors import StorageError
 from echowarp.media.format import Format
 from echowarp.media.mix import MAX_TALKERS, mix
 from echowarp.media.resampler import SilentResampler
 from echowarp.media.target import AUTO
 from echowarp.session.inbox import Block
-from tests.app.mixing import LATENCY_NS, MONO, MS, STEREO, S, Stage, Talking, noise
+from tests.app.mixing import LATENCY_NS, MONO, MS, STEREO, Card, S, Stage, Talking, noise
 
 BLOCK = STEREO.block_bytes
 FIRST = 40
@@ -330,6 +331,9 @@ def test_more_talkers_than_there_may_be_are_not_heard(caplog: pytest.LogCaptureF
     assert out[-BLOCK:] == b"\x10\x00" * 480
     assert len(stage.playback.talkers) == MAX_TALKERS
     assert "more than 16 talkers" in caplog.text
+    stage.playback.end("stream of 1000", 40)
+    stage.run(0.005)
+    assert stage.completed == stage.played_out == ["stream of 1000"]
 
 
 def test_sealed_payloads_are_opened_after_repair() -> None:
@@ -399,6 +403,31 @@ def test_nothing_is_opened_before_somebody_is_heard_of_or_after_the_close() -> N
     stage.playback.close(lambda: True)
     stage.playback.hear("late", 1, STEREO, continued=False)
     assert stage.card.opened == [] and stage.failures == []
+
+
+def test_a_sink_that_cannot_be_opened_is_told_and_tried_again() -> None:
+    stage = Stage()
+    open_card, stage.playback._open_sink = stage.playback._open_sink, refuse
+    talker = Talking(1, sound=sound(1))
+    for _ in range(3):
+        with pytest.raises(StorageError):
+            stage.playback.hear(talker.stream, 1, STEREO, continued=False)
+    assert stage.playback._messages.qsize() == 1, "the server's clock alone"
+    stage.playback._open_sink = open_card
+    stage.hear(talker)
+    assert any(stage.run(0.2))
+
+
+def refuse(fmt: Format) -> Card:
+    raise StorageError("no room")
+
+
+def test_what_a_close_cannot_complete_is_told() -> None:
+    stage = Stage()
+    stage.hear(Talking(1))
+    stage.card.error = StorageError("the disk is full")
+    stage.playback.close(lambda: True)
+    assert [str(error) for error in stage.failures] == ["the disk is full"]
 
 
 @given(

@@ -46,6 +46,7 @@ class Talker(Guest):
             cipher=cipher_for_audio(started.suite, started.keys), suite=started.suite
         )
         self._read = 0
+        self._kept: list[Heard] = []
         self.byte = 0
         self.knock()
 
@@ -132,8 +133,17 @@ class Talker(Guest):
         with contextlib.suppress(ConnectionError):
             self.udp.send(datagram)
 
+    def listen(self) -> None:
+        """Keeps what is there for `come`: a kernel's buffer holds less than a second."""
+        self._kept += self._arrive(0)
+
     def come(self, *, quiet_s: float = QUIET_S) -> Iterator[Heard]:
         """The datagrams that come, until none does for a while."""
+        kept, self._kept = self._kept, []
+        yield from kept
+        yield from self._arrive(quiet_s)
+
+    def _arrive(self, quiet_s: float) -> Iterator[Heard]:
         while True:
             self.udp.settimeout(quiet_s)
             try:

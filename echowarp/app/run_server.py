@@ -6,7 +6,7 @@ import logging
 import signal
 from collections.abc import Mapping
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from echowarp.app.ends import open_source
 from echowarp.app.server import ServerApp
@@ -20,6 +20,9 @@ from echowarp.device.returning import Presence
 from echowarp.net.sockets import open_server_sockets
 from echowarp.ui.status import View
 from echowarp.ui.terminal import Terminal
+
+if TYPE_CHECKING:
+    from echowarp.app.loudspeaker import TalkLoudspeaker
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +39,7 @@ def run_server(settings: Settings, terminal: Terminal) -> None:
     prs, presence = encode_password(settings.password), Presence()
     sockets = open_server_sockets(settings.bind, settings.udp_port)
     try:
-        stats = None
+        stats, loudspeaker = None, _open_loudspeaker(settings)
         source = open_source(settings, presence)
         try:
             if settings.stats is not None:
@@ -50,13 +53,15 @@ def run_server(settings: Settings, terminal: Terminal) -> None:
         raise
     _say_warnings(settings)
     supervisor = Supervisor()
-    app = ServerApp(settings, prs, source, sockets, supervisor)
+    app = ServerApp(settings, prs, source, sockets, supervisor, loudspeaker)
     shown = _Shown(app, presence)
     reread = _on_hangup()
     watch = Watch(
         shown, supervisor, terminal, stats, signals, stdin_is_taken=settings.source == "-"
     )
     try:
+        if loudspeaker is not None:
+            supervisor.spawn("loudspeaker", loudspeaker.run)
         app.start()
         log.info(
             "listening on port %d (TCP and UDP); %s",
@@ -65,10 +70,21 @@ def run_server(settings: Settings, terminal: Terminal) -> None:
         )
         watch.until_stopped(lambda: app.reread_bans() if reread() else None)
     finally:
+        if loudspeaker is not None:
+            loudspeaker.stop()
         app.stop()
         watch.close()
     supervisor.raise_error()
     shown.summarise()
+
+
+def _open_loudspeaker(settings: Settings) -> TalkLoudspeaker | None:
+    if not settings.talkback:
+        return None
+    # What plays takes time to load, and most servers need none of it.
+    from echowarp.app.loudspeaker import TalkLoudspeaker
+
+    return TalkLoudspeaker(settings)
 
 
 def _source_name(settings: Settings) -> str:
@@ -118,9 +134,7 @@ class _Shown:
         return "streaming" if report.listeners else "waiting"
 
     def _bits_per_s(self, now_ns: int) -> float:
-        report = self._app.report
-        sent_bytes = 0 if report is None else report.sent.sent_bytes
-        return self._bytes.per_second(sent_bytes, now_ns) * 8
+        return self._bytes.per_second(self._app.sent.sent_bytes, now_ns) * 8
 
     def view(self, now_ns: int) -> View:
         """The live line's contents."""
@@ -151,16 +165,22 @@ class _Shown:
                     level_db=round(report.level_db, 1),
                 )
             )
-        return {
+        line = {
             "role": "server",
             "state": self._state,
             "peers": self._app.sessions,
             "streams": streams,
         }
+        if self._app.talks is not None:
+            people, passed = self._app.talks.report
+            line["talk"] = {**people._asdict(), **passed._asdict()}
+        return line
 
     def summarise(self) -> None:
         """Says what was done."""
         report = self._app.report
+        if self._app.talks is not None:
+            log.info("done: %d packets passed on", self._app.talks.report.passed.forwarded)
         if report is not None:
             datagrams, unsent = report.sent.datagrams, report.sent.unsent
             log.info("done: %d blocks sent, %d not taken by the network", datagrams, unsent)

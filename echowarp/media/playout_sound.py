@@ -57,9 +57,11 @@ class PlayoutSound:
         self._add(pcm)
 
     def conceal(self, frames: int) -> None:
-        """So many frames are missing."""
-        self._resting = False
-        self._add(self._concealer.conceal(frames))
+        """So many frames are missing. Where the sound has ended they are silent."""
+        if self._resting:
+            self._add(bytes(frames * self._format.frame_bytes))
+        else:
+            self._add(self._concealer.conceal(frames))
 
     def splice(self) -> None:
         """What follows is not what would have: it is blended in."""
@@ -68,17 +70,13 @@ class PlayoutSound:
     def end(self) -> None:
         """After the last block: a short fall to silence, and nothing invented."""
         if self._resting:
-            self.rest(self._format.block_frames)
+            self.conceal(self._format.block_frames)
             return
         fall = fade_out(self._last_frame, self._format.block_frames, self._format)
         self._concealer.remember(fall)
         self._add(fall)
         self._resting = True
         self._sounding_bytes = len(self._ready)
-
-    def rest(self, frames: int) -> None:
-        """So many frames of silence, where the sound has ended."""
-        self._add(bytes(frames * self._format.frame_bytes))
 
     def _add(self, pcm: bytes) -> None:
         frames = len(pcm) // self._format.frame_bytes

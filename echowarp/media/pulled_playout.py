@@ -198,13 +198,9 @@ class PulledPlayout:
             if early_frames <= 0:
                 self._begin(earliest, -early_frames)
                 return
-        frames = min(early_frames, self._format.block_frames)
-        if self._resting:
-            self._sound.rest(frames)
-            return
-        if self._begun:
+        if self._begun and not self._resting:
             self.counters.concealed += 1
-        self._sound.conceal(frames)
+        self._sound.conceal(min(early_frames, self._format.block_frames))
 
     def _skip_silence(self) -> None:
         """Takes what only says that the source is silent still."""
@@ -255,7 +251,7 @@ class PulledPlayout:
         if missing > 0:
             step = min(missing, self._format.block_frames)
             self._position += step
-            self._stand_in(step)
+            self._sound.conceal(step)
             return
         self._arrivals.take()
         if not payload:
@@ -277,13 +273,6 @@ class PulledPlayout:
             self._position += self._format.block_frames
         if not len(self._arrivals):
             self._to(State.FILLING)
-
-    def _stand_in(self, frames: int) -> None:
-        """For so many frames there is no sound."""
-        if self._resting:
-            self._sound.rest(frames)
-        else:
-            self._sound.conceal(frames)
 
     def _give_up_waited(self) -> bool:
         """Gives up turns that were waited for, if they are lost or not worth the delay:
@@ -322,7 +311,7 @@ class PulledPlayout:
             return
         self._arrivals.miss()
         self._position += self._format.block_frames
-        self._stand_in(self._format.block_frames)
+        self._sound.conceal(self._format.block_frames)
 
     def _wait(self) -> None:
         """The delay grows by the block of concealment that this inserts."""

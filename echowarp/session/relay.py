@@ -44,12 +44,15 @@ WayT = TypeVar("WayT", bound=Hashable)
 
 
 class Overheard(NamedTuple):
-    """What comes of a stream that is to be played here as well. stream: as its talker has
-    been told it, the same object as long as it lasts."""
+    """What comes of a stream that is to be played here as well.
+
+    stream: as its talker has been told it, the same object as long as it lasts; what: a
+    block, or one past the last block where it has ended, unwrapped.
+    """
 
     connection: int
     stream: Stream
-    what: Found | End
+    what: Found | int
 
 
 class _Talk(Generic[WayT]):
@@ -152,7 +155,7 @@ class Relay(Generic[WayT]):
             member = self._members.get(connection)
             if member is not None and member.current is not None:
                 talk = member.current
-                self._stop_hearing(connection, talk, talk.uplink.next_seq, EndReason.STOPPED)
+                self._stop_hearing(connection, talk, talk.uplink.next_seq)
 
     def heard(self) -> list[Overheard]:
         """Drains what came of those that are overheard."""
@@ -295,13 +298,13 @@ class Relay(Generic[WayT]):
         now_ns: int,
     ) -> None:
         """A stream ends before block `seq` (u32; None: the next), and lingers."""
-        end_seq = wrap(talk.uplink.end(wrap(talk.uplink.next_seq) if seq is None else seq, now_ns))
+        end_seq = talk.uplink.end(wrap(talk.uplink.next_seq) if seq is None else seq, now_ns)
         for leg in talk.fanout.legs:
-            end = End(stream=leg.stream, seq=end_seq, reason=reason)
+            end = End(stream=leg.stream, seq=wrap(end_seq), reason=reason)
             self._out.append((leg.downlink.connection, end))
         connection = member.downlink.connection
         if connection in self._overheard:
-            self._stop_hearing(connection, talk, end_seq, reason)
+            self._stop_hearing(connection, talk, end_seq)
         talk.over_ns = now_ns + LINGER_NS
         if member.current is talk:
             member.current = None
@@ -316,14 +319,11 @@ class Relay(Generic[WayT]):
             self._cut(talk, leg, reason, now_ns)
         connection = member.downlink.connection
         if talk.over_ns is None and connection in self._overheard:
-            self._stop_hearing(connection, talk, talk.uplink.next_seq, reason)
+            self._stop_hearing(connection, talk, talk.uplink.next_seq)
         del member.talks[talk.announced.stream]
         member.bytes.free(talk.announced.stream, now_ns)
         if member.current is talk:
             member.current = None
 
-    def _stop_hearing(
-        self, connection: int, talk: _Talk[WayT], seq: int, reason: EndReason
-    ) -> None:
-        end = End(stream=talk.announced.stream, seq=wrap(seq), reason=reason)
-        self._heard.append(Overheard(connection, talk.announced, end))
+    def _stop_hearing(self, connection: int, talk: _Talk[WayT], seq: int) -> None:
+        self._heard.append(Overheard(connection, talk.announced, seq))

@@ -62,7 +62,7 @@ def test_after_the_end_there_is_silence_until_a_block_that_fades_in() -> None:
     assert sound.ended
     assert fall[0] > 8_000 and not any(fall[96:])
     assert all(0 <= a - b < 100 for a, b in pairwise(fall))
-    sound.rest(100)
+    sound.conceal(100)
     assert sound.take(100) == bytes(200) and sound.ended
     sound.play(b"\x00\x20" * 240)
     assert not sound.ended

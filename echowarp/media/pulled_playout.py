@@ -188,8 +188,6 @@ class PulledPlayout:
             if early_frames <= 0:
                 self._begin(earliest, -early_frames)
                 return
-        if self._begun:
-            self.counters.concealed += 1
         self._sound.conceal(min(early_frames, self._format.block_frames))
 
     def _early_ns(self, seq: int) -> int:
@@ -207,7 +205,7 @@ class PulledPlayout:
         goal = self._arrivals.time_of(seq) + late_frames
         seq = self._arrivals.first_from(seq + late_frames // self._format.block_frames)
         if self._begun:
-            self._arrivals.leave_to(seq)
+            self._arrivals.skip_to(seq)
         else:
             self._arrivals.start_at(seq)
         self._enter(goal)
@@ -234,15 +232,20 @@ class PulledPlayout:
             self._sound.conceal(step)
             return
         self._arrivals.take()
-        if not payload:
-            self._position = time
-            self._to(State.FILLING)
-            return
         self._position = time + len(payload) // self._format.frame_bytes
+        # The turns of these are played now, after what was heard in their place.
+        self.counters.concealed += self._waited_ns // self._format.block_ns
         self._waited_ns = 0
-        if not self._delay.sheds(payload):
+        if not payload:
+            self._pause()
+        elif not self._delay.sheds(payload):
             # Where sound begins in the midst of a block, its head is left out.
             self._sound.play(payload[-missing * self._format.frame_bytes :] or payload)
+
+    def _pause(self) -> None:
+        """Sound begins anew after a silence, unless its blocks are here already."""
+        if not len(self._arrivals):
+            self._to(State.FILLING)
 
     def _give_up_waited(self) -> bool:
         """Gives up turns that were waited for, if they are lost or not worth the delay:
@@ -263,7 +266,7 @@ class PulledPlayout:
             blocks = 0
         if not blocks:
             return False
-        self._arrivals.leave_to(self._arrivals.next_seq + blocks)
+        self._arrivals.skip_to(self._arrivals.next_seq + blocks)
         self._pass_waited(blocks * fmt.block_frames)
         return True
 
@@ -285,11 +288,10 @@ class PulledPlayout:
 
     def _wait(self) -> None:
         """The delay grows by the block of concealment that this inserts."""
-        self.counters.concealed += 1
         self._waited_ns += self._format.block_ns
         self._delay.waited(self._format.block_ns)
         if self._waited_ns > MAX_WAIT_NS:
-            self._to(State.FILLING)
+            self._pause()
         self._sound.conceal(self._format.block_frames)
 
     def _cut_surplus(self) -> None:

@@ -27,6 +27,7 @@ import numpy.typing as npt
 from echowarp.media.concealment import Concealer, History, fill
 from echowarp.media.fades import gap
 from echowarp.media.format import Format
+from echowarp.media.waveform import SEAM_MS, duration_frames
 from tests.bench.bench_resampler import mean_us
 from tests.demo import melody
 from tests.recordings import read_pcm, speech_files
@@ -195,7 +196,8 @@ def pulled_gap(history: bytes, gap_blocks: int, fmt: Format) -> tuple[float, flo
     concealer.remember(history)
     block = history[: fmt.block_bytes]
     calls: list[float] = []
-    while len(calls) < gap_blocks or concealer.concealing:
+    seam_blocks = -(-duration_frames(SEAM_MS, fmt) // fmt.block_frames)
+    while len(calls) < gap_blocks + seam_blocks:
         begin = time.thread_time_ns()
         if len(calls) < gap_blocks:
             concealer.conceal(fmt.block_frames)

@@ -46,6 +46,18 @@ class Machine:
         """Adds this very interpreter. A link would not find its own environment."""
         self.has(name, f'exec "{sys.executable}" "$@"')
 
+    def has_environment(self, script: str) -> None:
+        """Adds a virtual environment with all that the tests need, and this for a Python."""
+        version = f"{sys.version_info.major}.{sys.version_info.minor}"
+        venv = self.tree / f".venv-{version}"
+        (venv / "bin").mkdir(parents=True)
+        (venv / "bin/python").write_text(f"#!/bin/sh\n{script}\n", "utf-8")
+        (venv / "bin/python").chmod(0o755)
+        with open(self.tree / "pyproject.toml", "rb") as file:
+            sums = subprocess.check_output(["cksum"], stdin=file, text=True).strip()
+        identity = f"{sys.base_prefix} {sys.hexversion}"
+        (venv / "installed-dev").write_text(f"{self.tree} {identity} {sums}\n", "utf-8")
+
     def dev(self, *arguments: str, **environment: str) -> tuple[int, str]:
         """Runs `./dev`. Returns its exit status, and all that it said."""
         done = subprocess.run(
@@ -202,6 +214,21 @@ def test_brew_never_runs_as_root(machine: Machine) -> None:
     machine.dev("test")
     assert "install portaudio" in machine.called("brew")
     assert machine.called("sudo") == []
+
+
+@pytest.mark.parametrize(("pure", "others"), [(0, 0), (1, 0), (0, 1), (1, 1)])
+def test_the_suite_fails_where_either_half_fails(machine: Machine, pure: int, others: int) -> None:
+    machine.has_python()
+    machine.has("uname", "echo Darwin")  # no PulseAudio is looked for there
+    machine.has("nice", 'shift 2; exec "$@"')
+    machine.has_environment(f"""
+        case $* in
+        *no:cacheprovider*) echo "the pure half"; exit {pure} ;;
+        *pytest*) sleep 0.2; exit {others} ;;
+        esac""")
+    status, said = machine.dev("test")
+    assert status == max(pure, others)
+    assert said.endswith("the pure half\n")
 
 
 @pytest.mark.parametrize("name", ["dev", ".ci/run"])

@@ -230,8 +230,7 @@ class DatagramLink:
         elif isinstance(arrival, RepairPiece):
             self._ears.row(arrival, now_ns)
         elif arrival is not None:
-            is_clock = isinstance(arrival, ClockAnswer)
-            self._told.put((arrival, now_ns) if is_clock else arrival)
+            self._told.put((arrival, now_ns) if isinstance(arrival, ClockAnswer) else arrival)
             self._wake()
 
     def _guard_ns(self) -> int:

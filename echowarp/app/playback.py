@@ -60,9 +60,7 @@ class Playback(Protocol):
 
     snapshot: Snapshot
 
-    def begin(
-        self, fmt: Format, *, continued: bool, stream: object, sealed: bool = False
-    ) -> None:
+    def begin(self, fmt: Format, *, continued: bool, stream: object, sealed: bool = False) -> None:
         """A stream begins, as Begin says. Opens what is needed first; raises what that raises."""
 
     def arrived(self, block: Block, at_ns: int) -> None:

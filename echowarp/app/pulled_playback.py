@@ -65,8 +65,13 @@ class PulledPlayback(StreamPlayback[PulledPlayout]):
                 self._messages.put(Begin(fmt, continued, stream, sealed))
                 return
             self._stop_sink()
+            if self._limit_s is not None and self._format is not None:
+                self._limit_s -= self._over_frames / self._format.rate
+            self._over_frames = 0
             self._format = fmt
             self._line = PullLine(fmt)
+            # The first makes what all have in common: not beside running sound.
+            self._new_resampler(fmt)
             self._sink = self._open_sink(fmt)
             self._messages.put(Begin(fmt, continued, stream, sealed))
             self._sink.start(self._pull, self._listener.failed)
@@ -81,6 +86,8 @@ class PulledPlayback(StreamPlayback[PulledPlayout]):
         if self._sink is not None:
             self._sink.stop()
             self._sink = None
+            # What is still in the queue is of another format than what comes next.
+            self._stream = None
             self._settle()
             self._publish()
 
@@ -169,7 +176,9 @@ class PulledPlayback(StreamPlayback[PulledPlayout]):
         super()._settle()
 
     def _delay(self, playout: PulledPlayout, reception: Reception) -> Delay | None:
-        if playout.state is not State.PLAYING or self._sink is None or self._line is None:
+        if playout.state is State.FILLING:
+            return None
+        if playout.state is State.FINISHED or self._sink is None or self._line is None:
             return self.snapshot.delay
         leaves_ns = self._line.leaves_ns(self._line.frames)
         return reception.delay(playout.position, leaves_ns, self._sink.delay_ns() or 0)

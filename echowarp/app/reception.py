@@ -16,6 +16,9 @@ from echowarp.wire.feedback import Request
 
 CAPTURES = 5
 """Of the last five seconds: clocks 200 ppm apart move by 1 ms meanwhile."""
+PAUSED_NS = NS_PER_S // 20
+"""A capture so much later than the stream's time says: the source has stood still. No
+device calls that late for long."""
 REMEMBERED_NS = 2 * NS_PER_S
 """Further copies of a block do not come later than this after the first."""
 OVERTAKEN_NS = NS_PER_S // 5
@@ -94,7 +97,7 @@ class Reception:
         self.repaired = 0
         """Blocks made from repair rows that did not come by themselves in 0.2 s, or ever."""
         self.resent = 0
-        """Blocks that came in answer to a request."""
+        """Blocks that came first in answer to a request."""
         self._format = fmt
         self._first_time = first_time
         self._seal_bytes = seal_bytes
@@ -122,7 +125,7 @@ class Reception:
 
     @property
     def needed_ns(self) -> int:
-        """What the network needs, also where the target is fixed."""
+        """What the network needs, also where the target is fixed; 0 while nothing is known."""
         return self._target.needed_ns
 
     @property
@@ -140,7 +143,6 @@ class Reception:
         self._timers.arrived(seq, at_ns, resent=resent)
         if len(block.payload) <= self._seal_bytes:
             self._timers.pause()
-        self.resent += resent
         if self._solved_ns:
             self._count_repaired(at_ns)
         by_itself = self._usable.get(seq)
@@ -151,6 +153,7 @@ class Reception:
                     self._solved_ns.pop(seq, None)
                 return []
         else:
+            self.resent += resent
             self._note(seq, block.time, at_ns, Way.RESENT if resent else Way.RECEIVED)
         usable = [Usable(seq, block.time, block.payload)]
         solved = self._solver.block(seq, block.time, block.payload)
@@ -173,6 +176,9 @@ class Reception:
 
     def set_capture(self, capture: CaptureTime) -> None:
         """The server told when a frame was captured."""
+        known = self._capture
+        if known is not None and self._begun_ns(capture) > self._begun_ns(known) + PAUSED_NS:
+            self._captures.clear()
         # A device that calls late tells a time that is late: the earliest is the true one.
         self._captures.append(capture)
         self._capture = min(self._captures, key=self._begun_ns)

@@ -18,9 +18,9 @@ from echowarp.app.stream_stats import snapshot_fields
 from echowarp.app.supervisor import Supervisor
 from echowarp.app.talk_user import TalkUser
 from echowarp.app.talker import Talker, make_talker
+from echowarp.app.target_words import target_line, too_small
 from echowarp.app.volume import Volume
 from echowarp.app.watch import NO_DEVICE, RateMeter, Signals, Watch
-from echowarp.app.words import target_line
 from echowarp.config.settings import Settings
 from echowarp.crypto.password import encode_password
 from echowarp.crypto.suite import Suite
@@ -184,11 +184,8 @@ class _Run:
         fixed = snapshot.reason is not None and snapshot.reason.cause is Cause.FIXED
         if fixed and snapshot.needed_ns > snapshot.target_ns and not self._too_small:
             self._too_small = True
-            log.warning(
-                "--latency %.0f is too small for this network: %.0f would do",
-                snapshot.target_ns / NS_PER_MS,
-                snapshot.needed_ns / NS_PER_MS,
-            )
+            words = too_small(target_ns=snapshot.target_ns, needed_ns=snapshot.needed_ns)
+            log.warning("%s", words)
 
     def _reason(self) -> str | None:
         """Why the target is what it is."""

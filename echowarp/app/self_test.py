@@ -7,12 +7,10 @@ clock to play by, and a delay to measure.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import random
 import secrets
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -21,20 +19,18 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 from echowarp.app.ends import DEFAULT_CHANNELS, DEFAULT_RATE
 from echowarp.app.impairment import ImpairedPath
+from echowarp.app.self_test_figures import CARD, RECORDING, Left
 from echowarp.app.verdict import Figures, report
 from echowarp.config.impair import Impairment
 from echowarp.config.settings import Settings
 from echowarp.device.card import list_all
-from echowarp.device.wav_reader import WavReader
 from echowarp.device.wav_writer import WavSink
 from echowarp.errors import ConfigError, DeviceError, EchoWarpError
 from echowarp.media.format import NS_PER_S, Format
 from echowarp.net.proxy import LOOPBACK, Fate, Proxy, free_ports
-from echowarp.wire.datagram import DatagramType
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +42,7 @@ START_S, END_S = 15.0, 15.0
 LOOK_S = 0.05
 PROGRESS_S = 0.25
 """The live line is drawn anew so often."""
-SERVER, RECORDER, CARD = "server", "recorder", "card"
+SERVER, RECORDER = "server", "recorder"
 
 
 def run_self_test(
@@ -132,7 +128,7 @@ class _Run:
             self._start(SERVER, password, "echowarp.main", self._server_arguments(server_port))
             self._await_server()
             for name, sink, module in (
-                (RECORDER, "got.wav", "echowarp.main"),
+                (RECORDER, RECORDING, "echowarp.main"),
                 (CARD, "device", "echowarp.app.clocked_client"),
             ):
                 port = next(ports)
@@ -149,34 +145,7 @@ class _Run:
 
     def figures(self, devices: str) -> Figures:
         """What was measured."""
-        lines = self._streams(CARD)
-        last = lines[-1] if lines else {}
-        # The last of all is written after the goodbye, with final counters and no connection.
-        playing = lines[-2] if len(lines) > 1 else last
-        delays = [line for line in lines if line["delay_ms"] is not None]
-        names = delays[-1]["delay_parts_ms"] if delays else ()
-        recorded, damaged = self._compare()
-        lateness = self._lateness()
-        blocks = self._kinds[DatagramType.BLOCK]
-        extra = self._kinds[DatagramType.RESEND] + self._kinds[DatagramType.REPAIR]
-        return Figures(
-            blocks=last.get("received", 0) + last.get("lost", 0) + last.get("late", 0),
-            concealed=last.get("concealed", 0),
-            recorded=recorded,
-            damaged=damaged,
-            repaired=last.get("repaired", 0),
-            resent=last.get("resent", 0),
-            overhead=extra / blocks if blocks else 0.0,
-            delay_ms=statistics.median(d["delay_ms"] for d in delays) if delays else None,
-            delay_parts_ms={
-                name: statistics.median(d["delay_parts_ms"][name] for d in delays) for name in names
-            },
-            target_ms=playing.get("target_ms"),
-            reason=playing.get("target_reason") or "",
-            wake_median_ms=None if lateness is None else lateness["median_ns"] / 1e6,
-            wake_p99_ms=None if lateness is None else lateness["p99_ns"] / 1e6,
-            devices=devices,
-        )
+        return Left(self._folder, self._format, self._sent, self._kinds).figures(devices)
 
     def _write_source(self, duration_s: float) -> None:
         """Noise, of which no two blocks are alike."""
@@ -250,55 +219,8 @@ class _Run:
                 program.kill()
             program.wait()
 
-    # What they left.
-
     def _said(self, name: str) -> list[str]:
         return (self._folder / f"{name}.log").read_text("utf-8", "replace").splitlines()
-
-    def _streams(self, name: str) -> list[dict[str, Any]]:
-        path = self._folder / f"{name}.stats"
-        if not path.exists():
-            return []
-        whole = path.read_text("utf-8").rpartition("\n")[0].splitlines()
-        return [stream for line in whole for stream in json.loads(line)["streams"]]
-
-    def _lateness(self) -> dict[str, int] | None:
-        out = (self._folder / f"{CARD}.out").read_text("utf-8").splitlines()
-        found: dict[str, int] | None = json.loads(out[-1]) if out else None
-        return found
-
-    def _compare(self) -> tuple[int, int]:
-        """How many blocks should be in the recording, and how many are not as sent."""
-        path = self._folder / "got.wav"
-        size = self._format.block_bytes
-        got = _samples(path, len(self._sent) // self._format.frame_bytes)
-        pieces = [got[at : at + size] for at in range(0, len(got), size)]
-        start = self._start_of(pieces)
-        if start is None:
-            return len(self._sent) // size, len(self._sent) // size
-        sent = [self._sent[at : at + size] for at in range(start, len(self._sent), size)]
-        same = sum(one == other for one, other in zip(pieces, sent, strict=False))
-        return len(sent), len(sent) - same
-
-    def _start_of(self, pieces: list[bytes]) -> int | None:
-        """Where in what was sent the recording begins: whoever is second hears less."""
-        for n, piece in enumerate(pieces):
-            at = self._sent.find(piece)
-            if at >= 0:
-                return max(0, at - n * self._format.block_bytes)
-        return None
-
-
-def _samples(path: Path, frames: int) -> bytes:
-    """At most `frames` frames of a recording; none where it has none, or there is none."""
-    try:
-        reader = WavReader(str(path))
-    except ConfigError:
-        return b""
-    try:
-        return reader.read(frames)
-    finally:
-        reader.close()
 
 
 def _fate(path: ImpairedPath, kinds: Counter[int]) -> Fate:

@@ -18,9 +18,9 @@ from echowarp.app.playback import Listener
 from echowarp.app.pulled_playback import PulledPlayback
 from echowarp.app.reception import CaptureTime, Delay, ServerClock
 from echowarp.app.run_client import latency_of
+from echowarp.app.target_words import target_line
 from echowarp.app.verdict import Figures
 from echowarp.app.virtual_time import VirtualTime
-from echowarp.app.words import target_line
 from echowarp.config.impair import Impairment
 from echowarp.config.settings import Settings
 from echowarp.crypto.schedule import SessionKeys
@@ -261,7 +261,8 @@ class Simulation:
 
         return Figures(
             blocks=self._broadcast.seq,
-            concealed=counters.concealed,
+            # Where not one block came there is no sound in which any could be missing.
+            concealed=counters.concealed if counters.received else self._broadcast.seq,
             repaired=snapshot.repaired,
             resent=snapshot.resent,
             overhead=extra / max(1, self._broadcast.blocks_sent),

@@ -109,6 +109,8 @@ class StreamPlayback(ABC, Generic[PlayoutT]):
         self._playout: PlayoutT | None = None
         self._reception: Reception | None = None
         self._clock: ServerClock | None = None
+        self._capture: CaptureTime | None = None
+        """May come before the first block, which begins the reception."""
         self._level_db = SILENCE_DB
         self._over = Counters()
         self._over_repaired = self._over_resent = 0
@@ -180,14 +182,17 @@ class StreamPlayback(ABC, Generic[PlayoutT]):
             if self._reception is not None:
                 self._reception.set_clock(message)
         elif isinstance(message, CaptureTime):
+            self._capture = message
             if self._reception is not None:
                 self._reception.set_capture(message)
         elif isinstance(message, Begin):
             self._stream, self._sealed = message.stream, message.sealed
+            if not message.continued:
+                self._capture = None
             self._on_begin(message)
         elif self._playout is not None:
             self._on_end(self._playout, message.seq)
-        else:
+        elif self._stream is not None:
             self._on_end_of_nothing()
 
     def _on_arrived(self, block: Block, at_ns: int) -> None:
@@ -214,6 +219,8 @@ class StreamPlayback(ABC, Generic[PlayoutT]):
         )
         if self._clock is not None:
             reception.set_clock(self._clock)
+        if self._capture is not None:
+            reception.set_capture(self._capture)
         self._playout = self._make_playout(
             fmt, reception, first_seq=block.first_seq, first_time=first_time, now_ns=at_ns
         )

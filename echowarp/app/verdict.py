@@ -18,6 +18,10 @@ FEW_MISSING = 0.0005
 FEW_BLOCKS = 4
 """A longer target would hide what is missing beyond both. The start alone, when nothing
 is known of the network, may cost some blocks."""
+LOST_MISSING = 0.25
+LOST_CURED = 0.01
+"""So much is missing though so many were cured: the network loses blocks, not only time,
+and a longer target would not bring them back."""
 LATE_MS = 10.0
 """A machine that wakes this late now and then needs a longer target."""
 MOST_FOLLOWED_MS = CEILING_NS / 1e6
@@ -55,6 +59,11 @@ class Figures:
     wake_median_ms: float | None = None
     wake_p99_ms: float | None = None
     devices: str | None = None
+
+    @property
+    def cured(self) -> int:
+        """Blocks that repair rows or requests brought."""
+        return self.repaired + self.resent
 
     @property
     def missing(self) -> float:
@@ -111,24 +120,32 @@ def table(figures: Figures) -> Iterator[str]:
 
 def advice(figures: Figures, settings: Settings) -> tuple[str, str]:
     """The --latency to give on such a network and machine, and why."""
-    missing = f"{figures.missing:.2%} of the blocks were missing".replace("%", " %")
-    given_ms, target_ms = settings.latency_ms, figures.target_ms or 0.0
+    if figures.missing >= 1:
+        return "auto", "not one block came, so nothing is known of this network"
     if figures.wake_p99_ms is not None and figures.wake_p99_ms > LATE_MS:
         late = f"{figures.wake_p99_ms:.0f} ms"
         return "robust", f"this machine wakes up to {late} late: close what keeps it busy"
-    if _many_missing(figures) and given_ms is not None:
-        if given_ms < MOST_FOLLOWED_MS:
-            return "auto", f"{missing} with {settings.latency} ms"
-        return settings.latency, f"{missing} with it, and more delay will hardly help"
-    if _many_missing(figures) and (settings.latency == "robust" or target_ms >= MOST_FOLLOWED_MS):
-        more_ms = 20 * math.ceil(target_ms / 10)
-        return str(more_ms), f"{missing} with {settings.latency}, at {target_ms:.0f} ms"
     if _many_missing(figures):
-        return "robust", f"{missing} with {settings.latency}"
-    cured = figures.repaired + figures.resent
-    if not cured and figures.target_ms is not None and figures.target_ms <= QUIET_MS:
+        return _advice_for_more(figures, settings)
+    if not figures.cured and figures.target_ms is not None and figures.target_ms <= QUIET_MS:
         return "low", "nothing was lost, and nothing came late"
     return "auto", "it follows what the network does, and next to nothing was missing"
+
+
+def _advice_for_more(figures: Figures, settings: Settings) -> tuple[str, str]:
+    """The advice where blocks were missing."""
+    missing = f"{figures.missing:.2%} of the blocks were missing".replace("%", " %")
+    given_ms, target_ms = settings.latency_ms, figures.target_ms or 0.0
+    if given_ms is not None and given_ms < MOST_FOLLOWED_MS:
+        return "auto", f"{missing} with {settings.latency} ms"
+    if figures.missing > LOST_MISSING and figures.cured > LOST_CURED * figures.blocks:
+        return "auto", f"{missing}: no delay brings back what this network loses"
+    if given_ms is not None:
+        return settings.latency, f"{missing} with it, and more delay will hardly help"
+    if settings.latency == "robust" or target_ms >= MOST_FOLLOWED_MS:
+        more_ms = 20 * math.ceil(target_ms / 10)
+        return str(more_ms), f"{missing} with {settings.latency}, at {target_ms:.0f} ms"
+    return "robust", f"{missing} with {settings.latency}"
 
 
 def verdict(figures: Figures, problems: list[str]) -> str:

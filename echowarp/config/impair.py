@@ -8,7 +8,8 @@ from reprlib import repr as short_repr
 from echowarp.config.kinds import Range
 
 MAX_LOSS_PERCENT = 90
-MAX_MS = 2000
+MAX_MS = 1000
+"""Of delay and jitter together: no answer is waited for longer than 2 s, there and back."""
 MAX_BURST = 100
 MAX_SEED = 2**32 - 1
 
@@ -78,6 +79,9 @@ def parse_impairment(text: str) -> Impairment:
         values[key] = _number(key, raw if equals else "")
     if values.get("burst", 1) > 1 and not values.get("loss"):
         raise ValueError("burst is the length of losses: give loss as well, such as loss=5%")
+    most_ms = values.get("delay", 0.0) + values.get("jitter", 0.0)
+    if most_ms > MAX_MS:
+        raise ValueError(f"delay and jitter are {most_ms:g} ms together: at most {MAX_MS} ms")
     return Impairment(
         loss_percent=values.get("loss", 0.0),
         duplicate_percent=values.get("duplicate", 0.0),

@@ -70,11 +70,6 @@ class Concealer:
         self._continuation: _Continuation | None = None
         self._blended_frames = 0
 
-    @property
-    def concealing(self) -> bool:
-        """Whether a gap is open: `resume` would blend what it is given."""
-        return self._continuation is not None
-
     def remember(self, pcm: bytes) -> None:
         """Takes sound that is played as it is; where a gap was open, it ends unblended."""
         self._end_gap()

@@ -198,8 +198,6 @@ class PulledPlayout:
             if early_frames <= 0:
                 self._begin(earliest, -early_frames)
                 return
-        if self._begun and not self._resting:
-            self.counters.concealed += 1
         self._sound.conceal(min(early_frames, self._format.block_frames))
 
     def _skip_silence(self) -> None:
@@ -226,7 +224,7 @@ class PulledPlayout:
         goal = self._arrivals.time_of(seq) + late_frames
         seq = self._arrivals.first_from(seq + late_frames // self._format.block_frames)
         if self._begun:
-            self._arrivals.leave_to(seq)
+            self._arrivals.skip_to(seq)
         else:
             self._arrivals.start_at(seq)
         self._enter(goal)
@@ -254,12 +252,14 @@ class PulledPlayout:
             self._sound.conceal(step)
             return
         self._arrivals.take()
+        self._position = time + len(payload) // self._format.frame_bytes
+        # The turns of these are played now, after what was heard in their place.
+        self.counters.concealed += self._waited_ns // self._format.block_ns
+        self._waited_ns = 0
         if not payload:
             self._rest()
             return
         self._resting = False
-        self._position = time + len(payload) // self._format.frame_bytes
-        self._waited_ns = 0
         if not self._delay.sheds(payload):
             # Where sound begins in the midst of a block, its head is left out.
             self._sound.play(payload[-missing * self._format.frame_bytes :] or payload)
@@ -271,6 +271,10 @@ class PulledPlayout:
             self._resting = True
             self._sound.end()
             self._position += self._format.block_frames
+        self._pause()
+
+    def _pause(self) -> None:
+        """Sound begins anew after a silence, unless its blocks are here already."""
         if not len(self._arrivals):
             self._to(State.FILLING)
 
@@ -293,7 +297,7 @@ class PulledPlayout:
             blocks = 0
         if not blocks:
             return False
-        self._arrivals.leave_to(self._arrivals.next_seq + blocks)
+        self._arrivals.skip_to(self._arrivals.next_seq + blocks)
         self._pass_waited(blocks * fmt.block_frames)
         return True
 
@@ -315,11 +319,10 @@ class PulledPlayout:
 
     def _wait(self) -> None:
         """The delay grows by the block of concealment that this inserts."""
-        self.counters.concealed += 1
         self._waited_ns += self._format.block_ns
         self._delay.waited(self._format.block_ns)
         if self._waited_ns > MAX_WAIT_NS:
-            self._to(State.FILLING)
+            self._pause()
         self._sound.conceal(self._format.block_frames)
 
     def _cut_surplus(self) -> None:

@@ -3,6 +3,12 @@
 Measured on availability delay: when a block became usable - received, sent again
 or repaired - against the fastest path, so that repair and delay are tuned as one.
 All times are ints of nanoseconds.
+
+The fastest path is the least lag of 10 s. Where the source's clock is slower than this
+machine's, lags grow all the time, and after 10 s each is late by what that makes: 1 ms
+with clocks 100 ppm apart, which the target follows. The playout's correction of the
+clocks cannot take it back: that one is between the source and the sound card, while
+blocks come by the clock of the system, and the two may be as far apart.
 """
 
 from __future__ import annotations
@@ -117,8 +123,9 @@ class TargetDelay:
 
     @property
     def needed_ns(self) -> int:
-        """What the network needs, also where the target is fixed and cannot follow."""
-        return self._reason.target_ns
+        """What the network needs, also where the target is fixed and cannot follow; 0
+        while nothing is known."""
+        return 0 if self._reason.cause is Cause.START else self._reason.target_ns
 
     @property
     def reason(self) -> Reason:

@@ -40,8 +40,6 @@ class ClockExchange:
     """
 
     def __init__(self, now_ns: int) -> None:
-        self.dropped = 0
-        """Answers that were never asked for, came twice, or are absurd."""
         self._next_ns = now_ns
         self._quick_left = FIRST_ASKS
         self._asked: dict[int, None] = {}
@@ -55,19 +53,9 @@ class ClockExchange:
         return None if not self._samples else self._best().offset_ns
 
     @property
-    def least_round_trip_ns(self) -> int | None:
-        """The least round trip of the last 10 s of answers."""
-        return None if not self._samples else self._best().round_trip_ns
-
-    @property
     def srtt_ns(self) -> int | None:
         """The smoothed round trip, without the time the other end took."""
         return self._srtt_ns
-
-    @property
-    def rttvar_ns(self) -> int:
-        """The smoothed deviation of the round trip."""
-        return self._rttvar_ns
 
     @property
     def rto_ns(self) -> int:
@@ -94,11 +82,11 @@ class ClockExchange:
         return ClockAsk(now_ns)
 
     def receive(self, answer: ClockAnswer, now_ns: int) -> None:
-        """Takes an answer that came at `now_ns`; absurd ones are counted and dropped."""
+        """Takes an answer that came at `now_ns`. Those that were never asked for, come
+        twice or are absurd are dropped."""
         t1, t2, t3 = answer
         round_trip_ns = (now_ns - t1) - (t3 - t2)
         if t1 not in self._asked or not _plausible(t2, t3, round_trip_ns):
-            self.dropped += 1
             return
         del self._asked[t1]
         sample = _Sample(now_ns, round_trip_ns, ((t2 - t1) + (t3 - now_ns)) // 2)

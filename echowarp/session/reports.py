@@ -114,8 +114,6 @@ class LossEstimate:
     """The sender's view of one listener. Nothing in a report is believed blindly."""
 
     def __init__(self) -> None:
-        self.dropped = 0
-        """Reports that came too fast or claim what was never sent."""
         self._tallies: list[Tally] = []
         self._times_ns: list[int] = []
 
@@ -128,7 +126,6 @@ class LossEstimate:
         highest = unwrap(report.highest, last_number)
         soon = bool(self._times_ns) and now_ns - self._times_ns[-1] < MIN_INTERVAL_NS
         if soon or not last.highest <= highest <= last_number or highest < 0:
-            self.dropped += 1
             return False
         received = min(highest + 1, max(0, unwrap(report.received, highest + 1)))
         bursts = min(highest + 1 - received, max(0, unwrap(report.bursts, last.bursts)))

@@ -36,8 +36,6 @@ class RequestTimers:
     """
 
     def __init__(self, *, next_seq: int, block_ns: int) -> None:
-        self.requested = 0
-        """Blocks asked for, repeats included."""
         self._guard = ReorderGuard()
         self._block_ns = block_ns
         self._ring_blocks = RING_NS // block_ns
@@ -114,7 +112,6 @@ class RequestTimers:
             timer.asked += 1
             timer.next_ns = now_ns + self._rto_ns
             due.append(seq)
-        self.requested += len(due)
         return _as_requests(sorted(due))
 
     def _in_time(self, seq: int, now_ns: int) -> bool:

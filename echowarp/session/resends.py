@@ -55,9 +55,6 @@ class Resends:
     """
 
     def __init__(self, ring: BlockRing, *, block_ns: int, now_ns: int) -> None:
-        self.sent = 0
-        self.refused = 0
-        """Blocks that the budget did not allow."""
         self._ring = ring
         self._ns_a_packet = int(block_ns / BUDGET_SHARE)
         self._credit_ns = BURST_PACKETS * self._ns_a_packet
@@ -81,12 +78,10 @@ class Resends:
             if body is None or (last_ns is not None and now_ns - last_ns < self._hold_ns):
                 continue
             if self._credit_ns < self._ns_a_packet:
-                self.refused += 1
-                continue
+                break
             self._credit_ns -= self._ns_a_packet
             self._last_ns[seq] = now_ns
             answers.append(Resend(seq, body))
-        self.sent += len(answers)
         self._forget()
         return answers
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from tests.recordings import read_pcm, speech_wav
 
 
 def talker(
-    stage: Stage, name: str, *arguments: str, source: str | Path = "tone", **options: object
+    stage: Stage, name: str, *arguments: str, source: str | Path = "tone", **options: Any
 ) -> Program:
     """A client with a nickname."""
     words = ("--nickname", name, "--source", str(source), *arguments)

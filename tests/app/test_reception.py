@@ -123,6 +123,15 @@ def test_only_a_block_that_came_twice_by_itself_is_given_twice() -> None:
     assert reception.block(block(5), 68 * MS) == [usable(5)]
 
 
+def test_of_two_answers_one_counts() -> None:
+    reception = made()
+    receive(reception, range(12), without=(7,))
+    reception.block(block(7, resent=True), 60 * MS)
+    reception.block(block(7, resent=True), 61 * MS)
+    reception.block(block(8, resent=True), 62 * MS)
+    assert reception.resent == 1
+
+
 def test_where_nothing_sets_a_pace_only_what_is_over_is_not_asked_for() -> None:
     reception = made()
     receive(reception, range(6), without=(2, 4))
@@ -232,6 +241,28 @@ class TestDelay:
             capture_ns=5 * MS, network_ns=3 * MS, buffer_ns=22 * MS, device_ns=7 * MS
         )
         assert delay.total_ns == 37 * MS
+
+    def test_a_source_that_stood_still_is_known_by_its_first_capture_time(self) -> None:
+        reception = made()
+        receive(reception, range(1_000))
+        for second in range(5):
+            time = FIRST_TIME + second * 48_000
+            reception.set_capture(CaptureTime(time=time, captured_ns=second * S))
+        # Six seconds without sound; then the first call of the device is late.
+        for second, late_ns in ((5, 20 * MS), (6, 0)):
+            time, captured_ns = FIRST_TIME + second * 48_000, (6 + second) * S
+            reception.set_capture(CaptureTime(time=time, captured_ns=captured_ns + late_ns))
+            delay = reception.delay(time, captured_ns + 40 * MS, 0)
+            assert delay is not None
+            assert delay.total_ns == 40 * MS - late_ns
+
+    def test_a_device_that_calls_late_changes_nothing(self) -> None:
+        reception = made()
+        receive(reception, range(400))
+        reception.set_capture(CaptureTime(time=FIRST_TIME, captured_ns=0))
+        reception.set_capture(CaptureTime(time=FIRST_TIME + 48_000, captured_ns=S + 49 * MS))
+        delay = reception.delay(FIRST_TIME + 48_000, S + 40 * MS, 0)
+        assert delay is not None and delay.total_ns == 40 * MS
 
     def test_no_part_is_negative(self) -> None:
         reception = made()

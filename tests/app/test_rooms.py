@@ -31,20 +31,21 @@ def own_channel(path: Path, channel: int) -> Samples:
     pcm = speech_wav(path, SOUND_S, rate=RATE, channels=CHANNELS)
     samples = np.frombuffer(pcm, "<i2").reshape(-1, CHANNELS)[:, channel].astype(float)
     # Without high tones: it is looked for between its samples too.
-    samples = np.convolve(samples, np.hanning(9) / 4, "same").round().astype("<i2")
-    frames = np.zeros((int(BEFORE_S * RATE) + len(samples), CHANNELS), "<i2")
-    frames[-len(samples) :, channel] = samples
+    written: Samples = np.convolve(samples, np.hanning(9) / 4, "same").round().astype("<i2")
+    frames = np.zeros((int(BEFORE_S * RATE) + len(written), CHANNELS), "<i2")
+    frames[-len(written) :, channel] = written
     with wave.open(str(path), "wb") as file:
         file.setparams((CHANNELS, 2, RATE, 0, "NONE", ""))
         file.writeframes(frames.tobytes())
-    return samples
+    return written
 
 
 def heard(path: Path) -> Samples:
     """What a recording has in each channel."""
     rate, channels, pcm = read_pcm(path)
     assert (rate, channels) == (RATE, CHANNELS)
-    return np.frombuffer(pcm, "<i2").reshape(-1, CHANNELS).T
+    channels_apart: Samples = np.frombuffer(pcm, "<i2").reshape(-1, CHANNELS).T
+    return channels_apart
 
 
 def difference_db(got: Samples, said: Samples) -> float:
@@ -88,9 +89,7 @@ def test_each_hears_exactly_the_others(stage: Stage, people: int, code: str | No
     environment = {} if code is None else {"ECHOWARP_E2E": code}
     said = [own_channel(stage.folder / f"{n}.wav", n) for n in range(people)]
     stage.server("--ssl", source="none")
-    members = [
-        member(stage, n, "--latency", "200", environment=environment) for n in range(people)
-    ]
+    members = [member(stage, n, "--latency", "200", environment=environment) for n in range(people)]
     for each in members:
         wait_until(
             lambda m=each: bool(m.stats) and len(m.stats[-1]["people"]) == people - 1,  # type: ignore[misc]
@@ -154,9 +153,11 @@ def test_from_room_to_room_and_into_a_call(stage: Stage) -> None:
 
     def hears(program: Program, *names: str) -> None:
         wait_until(
-            lambda: bool(program.stats)
-            and [s["talker"] for s in program.stats[-1]["streams"]]
-            == [*names, program.stats[-1]["name"]],
+            lambda: (
+                bool(program.stats)
+                and [s["talker"] for s in program.stats[-1]["streams"]]
+                == [*names, program.stats[-1]["name"]]
+            ),
             f"{program.name} hears {names}",
         )
 
@@ -193,9 +194,7 @@ class TestIntercom:
         bob = talker(stage, "bob", source="none", sink="bob-hears.wav")
         for each in (anna, bob):
             each.says("in room studio")
-        wait_until(
-            lambda: bool(bob.stats) and bob.stats[-1]["streams"], "bob hears the server"
-        )
+        wait_until(lambda: bool(bob.stats) and bob.stats[-1]["streams"], "bob hears the server")
         say(anna, "/push")
         wait_until(
             lambda: any(

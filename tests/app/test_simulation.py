@@ -42,6 +42,17 @@ def test_a_run_repeats_exactly() -> None:
     assert simulate(f"{spec},seed=6", 10) != one
 
 
+def test_a_short_run_knows_its_delay() -> None:
+    figures = simulate("loss=0%", 0.6)
+    assert figures.delay_ms is not None and figures.delay_ms < 60
+
+
+def test_where_no_block_comes_all_are_missing() -> None:
+    figures = simulate("delay=1ms,jitter=900ms", 0.005)
+    assert figures.blocks > 0
+    assert figures.missing == 1
+
+
 def test_a_fixed_target_is_kept() -> None:
     figures = simulate("jitter=20ms", 10, latency="30")
     assert figures.target_ms == 30

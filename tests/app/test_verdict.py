@@ -67,6 +67,20 @@ def test_the_advice() -> None:
     assert latency(replace(GOOD, wake_p99_ms=30.0)) == "robust"
 
 
+def test_where_the_network_loses_too_much_no_delay_is_advised() -> None:
+    lossy = replace(GOOD, blocks=10_000, concealed=8_900, resent=300, target_ms=200.0)
+    assert latency(lossy) == latency(lossy, "robust") == latency(lossy, "400") == "auto"
+    assert "no delay brings back" in advice(lossy, Settings())[1]
+    late = replace(lossy, resent=10)
+    assert latency(late) == "400", "they came, but too late"
+
+
+def test_where_no_block_came_nothing_good_is_said() -> None:
+    silent = replace(GOOD, concealed=GOOD.blocks, target_ms=0.0, delay_ms=None)
+    for figures in (silent, replace(silent, blocks=0, concealed=0)):
+        assert advice(figures, Settings())[1].startswith("not one block came")
+
+
 def test_all_is_well() -> None:
     said: list[str] = []
     report(replace(GOOD, concealed=50), Settings(), [], said.append)

@@ -30,7 +30,7 @@ import numpy as np
 from echowarp.config.impair import Impairment
 from tests.bench.bench_process import cpu_s
 from tests.bench.hearing import HOP, RATE, Heard, Samples, judge, noise
-from tests.bench.jack import Probe, private_jack
+from tests.bench.jack import PERIOD_FRAMES, Probe, private_jack
 from tests.bench.networks import proxy
 from tests.cards import FRAME_BYTES, Recorder
 from tests.demo.stats import stream
@@ -43,7 +43,9 @@ TAIL_S = 0.7
 SECONDS, QUICK_SECONDS = 30.0, 5.0
 SEED = 1
 MOST_OFF_MS = 2.0
-"""The delay that is shown is so near to the one that is heard."""
+"""The delay that is shown is so near to the one that is heard, in the median."""
+MOST_CLIENT = 0.05
+"""What a client may use of a core."""
 SAID_S = 0.1
 """So long before and after a word of the client it is compared with what is heard: the
 delay may just have grown."""
@@ -125,14 +127,16 @@ class Run:
     reason: str
 
     def verdict(self, row: Row) -> str:
-        """Whether it is as good as it has to be."""
-        ok = (
-            self.delay_ms <= row.delay_ms
-            and 100 * self.heard.damaged <= row.damaged_percent
-            and self.heard.glitches_a_minute <= row.glitches
-            and self.told.most_off_ms <= MOST_OFF_MS
-        )
-        return "ok" if ok else "MISSED"
+        """Whether it is as good as it has to be, or what is not."""
+        reached = {
+            "delay": self.delay_ms <= row.delay_ms,
+            "damage": 100 * self.heard.damaged <= row.damaged_percent,
+            "glitches": self.heard.glitches_a_minute <= row.glitches,
+            "shown": self.told.off_ms <= MOST_OFF_MS,
+            "client": self.client <= MOST_CLIENT,
+        }
+        missed = [name for name, is_reached in reached.items() if not is_reached]
+        return f"MISSED: {', '.join(missed)}" if missed else "ok"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,7 +192,9 @@ def through_jack(row: Row, times: Times, environment: dict[str, str]) -> Run:
             with _Share(client) as share:
                 begun_s = time.monotonic()
                 came = probe.play()
-            said = _said(client, started_s - begun_s)
+            # JACK lets a whole period be read at once, which the client counts as captured.
+            period_ms = 1000 * PERIOD_FRAMES / RATE
+            said = [(at, ms - period_ms) for at, ms in _said(client, started_s - begun_s)]
             return _judge(sound, came, 0, times, client, share.share, said)
 
 

@@ -14,7 +14,7 @@ import math
 import struct
 import time
 from collections.abc import Callable
-from operator import mul
+from operator import ge, mul
 
 import numpy as np
 
@@ -27,6 +27,7 @@ RATE = 48_000
 BLOCK_FRAMES = 240
 BLOCK_US = 5_000
 TONES_HZ = (1_000, 10_000, 18_000)
+LEAST_DB, JUDGED_PPM = (70, 65), 200
 STEREO = Format(rate=RATE, channels=2, block_frames=BLOCK_FRAMES)
 
 Process = Callable[[bytes], bytes]
@@ -133,11 +134,14 @@ def tone_snr_db(method: Process, hz: float, ratio: float, seconds: float) -> flo
     return snr_db(out, 2 * math.pi * hz / RATE * ratio)
 
 
-def line(name: str, microseconds: float, copy_us: float, tones: list[float]) -> None:
+def line(
+    name: str, microseconds: float, copy_us: float, tones: list[float], verdict: str = ""
+) -> None:
     share = 100 * microseconds / BLOCK_US
     print(
         f"{name:<42}{microseconds:8.1f}{share:7.2f} %{microseconds / copy_us:8.0f} x"
         + "".join(f"{tone:8.1f}" for tone in tones)
+        + verdict
     )
 
 
@@ -148,7 +152,11 @@ def resampling(ppm: float, copy_us: float, *, calls: int, seconds: float) -> Non
         stereo = make(2, ppm)
         cost = mean_us(lambda call=stereo: call(block), calls, 5)  # type: ignore[misc]
         tones = [tone_snr_db(make(1, ppm), hz, 1 + ppm / 1e6, seconds) for hz in TONES_HZ]
-        line(f"{ppm:+5.0f} ppm  {name}", cost, copy_us, tones)
+        verdict = ""
+        if make is ours and abs(ppm) <= JUDGED_PPM:
+            reached = all(map(ge, tones, LEAST_DB))  # the last tone has nothing to reach
+            verdict = "  ok" if reached else "  MISSED"
+        line(f"{ppm:+5.0f} ppm  {name}", cost, copy_us, tones, verdict)
 
 
 def converting(copy_us: float, *, calls: int, seconds: float) -> None:

@@ -278,8 +278,7 @@ def _pulled_gap() -> Prepare:
 
     def conceal(concealer: Concealer) -> None:
         concealer.conceal(FRAMES)
-        while concealer.concealing:
-            concealer.resume(_BLOCK)
+        concealer.resume(_BLOCK)
 
     def concealer() -> Concealer:
         made = Concealer(STEREO)

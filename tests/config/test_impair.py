@@ -21,6 +21,7 @@ def test_every_part_is_read_in_any_order() -> None:
 
 def test_what_is_not_given_is_clean() -> None:
     assert parse_impairment("seed=0") == CLEAN
+    assert parse_impairment("delay=600ms,jitter=400ms").jitter_ms == 400
     assert CLEAN.is_clean and not parse_impairment("delay=1ms").is_clean
 
 
@@ -47,8 +48,9 @@ def test_it_says_what_it_is() -> None:
         ("duplicate=101%", "0..100 %"),
         ("jitter=20", "lacks its ms"),
         ("jitter=20s", "lacks its ms"),
-        ("delay=2001ms", "0..2000 ms"),
-        ("delay=1_0ms", "0..2000 ms"),
+        ("delay=1001ms", "0..1000 ms"),
+        ("delay=1_0ms", "0..1000 ms"),
+        ("delay=600ms,jitter=401ms", "1001 ms together: at most 1000 ms"),
         ("loss=1%,burst=0", "is not a whole number, 1..100, such as burst=3"),
         ("loss=1%,burst=1.5", "is not a whole number"),
         ("burst=3", "give loss as well"),

@@ -134,13 +134,11 @@ def test_an_instant_clock_jump_is_bent_not_clicked() -> None:
 def test_only_the_first_2_ms_after_a_gap_are_blended() -> None:
     block = tone(STEREO, 0, 240, 300.0)
     concealer = after(STEREO, tone(STEREO, 0, 4800, 440.0))
-    assert not concealer.concealing
+    assert concealer.resume(block) == block
     concealer.conceal(240)
-    assert concealer.concealing
     blended = concealer.resume(block)
     assert len(blended) == len(block)
     assert blended[96 * 4 :] == block[96 * 4 :] and blended[: 95 * 4] != block[: 95 * 4]
-    assert not concealer.concealing
     assert concealer.resume(block) == block
 
 
@@ -182,7 +180,6 @@ def test_remember_ends_a_gap_and_changes_nothing() -> None:
     concealer.conceal(240)
     block = tone(STEREO, 0, 240, 300.0)
     concealer.remember(block)
-    assert not concealer.concealing
     assert concealer.resume(block) == block
 
 

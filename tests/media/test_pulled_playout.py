@@ -351,3 +351,76 @@ def test_due_is_when_the_next_block_leaves() -> None:
     ahead_ms = (card.playout.due_ns() - card.now_ns) / MS
     assert 0 <= ahead_ms <= 5
     assert card.playout.next_seq == BASE + 192
+
+
+class Turns:
+    """A card that pulls a block each 5 ms, just after what comes then."""
+
+    def __init__(self) -> None:
+        self._line = PullLine(FMT)
+        self._now_ns = 0
+        self._seq = 0
+        self._frame = 0
+        self.playout = PulledPlayout(
+            FMT, first_seq=0, first_time=0, target_ns=TARGET_NS, line=self._line, now_ns=0
+        )
+
+    def pull(self, turns: int = 1) -> bytes:
+        out = b""
+        for _ in range(turns):
+            out += self.playout.pull(240, self._now_ns)
+            self._line.pulled(240, self._now_ns)
+            self._now_ns += 5 * MS
+        return out
+
+    def put(self, *, silence: bool = False) -> None:
+        payload = b"" if silence else block(self._seq)
+        self.playout.put(self._seq, self._frame, payload, self._now_ns, by_itself=True)
+        self.lose()
+        self._frame -= 240 * silence
+
+    def lose(self) -> None:
+        self._seq += 1
+        self._frame += 240
+
+    def play(self, turns: int) -> bytes:
+        out = b""
+        for _ in range(turns):
+            self.put()
+            out += self.pull()
+        return out
+
+
+def test_a_pause_ahead_of_blocks_that_wait_is_played_through() -> None:
+    turns = Turns()
+    turns.play(100)
+    turns.put(silence=True)
+    out = turns.play(100)
+    assert turns.playout.state is State.PLAYING
+    assert turns.playout.counters.concealed == 0
+    assert block(150) in out
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_a_pause_of_the_source_conceals_nothing(told: bool) -> None:
+    turns = Turns()
+    turns.play(100)
+    if told:
+        turns.put(silence=True)
+    turns.pull(400)
+    waiting = turns.playout.state
+    turns.play(100)
+    assert (waiting, turns.playout.state) == (State.FILLING, State.PLAYING)
+    assert turns.playout.counters.concealed == 0
+
+
+def test_what_is_lost_in_an_outage_counts_once() -> None:
+    turns = Turns()
+    turns.play(100)
+    for _ in range(200):
+        turns.lose()
+        turns.pull()
+    turns.play(100)
+    turns.playout.finish()
+    counters = turns.playout.counters
+    assert (counters.concealed, counters.lost) == (200, 200)

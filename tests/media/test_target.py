@@ -45,6 +45,7 @@ def test_it_starts_with_the_start_and_says_so() -> None:
     target = Feed(AUTO).target
     assert target.target_ns == START_NS
     assert target.reason.cause is Cause.START
+    assert target.needed_ns == 0, "nothing is known of that yet"
     assert target.fastest_ns is None
 
 

@@ -52,7 +52,6 @@ def test_the_least_round_trip_of_ten_seconds_counts() -> None:
             best_for_ns = came - START
     assert 9 * S < best_for_ns < 11 * S
     assert clock.offset_ns == OFFSET + 14 * MS
-    assert clock.least_round_trip_ns == 32 * MS
 
 
 def test_rto_is_at_least_ten_ms_and_follows_the_variation() -> None:
@@ -64,7 +63,8 @@ def test_rto_is_at_least_ten_ms_and_follows_the_variation() -> None:
         exchange(clock, there_ns=20 * MS + turn % 2 * 40 * MS, back_ns=0)
     assert clock.srtt_ns is not None
     assert 35 * MS < clock.srtt_ns < 45 * MS
-    assert clock.rto_ns == clock.srtt_ns + 4 * clock.rttvar_ns > 90 * MS
+    # Half of the answers come 20 ms sooner, half 20 ms later.
+    assert clock.rto_ns == pytest.approx(clock.srtt_ns + 4 * 20 * MS, abs=8 * MS)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,6 @@ def test_absurd_answers_are_dropped(answer: tuple[int, int, int]) -> None:
     clock = ClockExchange(START)
     clock.handle_timeout(START)
     clock.receive(ClockAnswer(START + answer[0], answer[1], answer[2]), START + 5 * MS)
-    assert clock.dropped == 1
     assert clock.offset_ns is None and clock.srtt_ns is None
 
 
@@ -90,10 +89,10 @@ def test_a_round_trip_over_two_seconds_and_a_second_answer_are_dropped() -> None
     clock = ClockExchange(START)
     clock.handle_timeout(START)
     clock.receive(ClockAnswer(START, 5, 5), START + 2 * S + 1)
-    assert clock.dropped == 1
+    assert clock.srtt_ns is None
     clock.receive(ClockAnswer(START, 5, 5), START + MS)
-    clock.receive(ClockAnswer(START, 5, 5), START + MS)
-    assert clock.dropped == 2
+    clock.receive(ClockAnswer(START, 5, 5), START + 9 * MS)
+    assert clock.srtt_ns == MS
 
 
 @pytest.mark.parametrize("jump", [-86_400 * S, -60 * S, 60 * S, 86_400 * S])

@@ -50,7 +50,6 @@ def test_repeats_within_half_a_round_trip_are_dropped() -> None:
 def test_twenty_at_once_and_then_half_the_media_rate() -> None:
     resends = Resends(filled(), block_ns=BLOCK, now_ns=0)
     assert len(resends.answer(Request(150, ALL), 0)) == 20
-    assert resends.refused == 44
     assert len(resends.answer(Request(150, ALL), 9 * MS)) == 0
     assert len(resends.answer(Request(150, ALL), 10 * MS)) == 1
     assert len(resends.answer(Request(150, ALL), 60 * S)) == 20
@@ -74,7 +73,6 @@ def test_blocks_that_never_were_cost_nothing() -> None:
     for seq in range(0, 2**32, 2**24):
         far = (seq + 1000) % 2**32
         assert resends.answer(Request(far, ALL), 0) == []
-    assert resends.refused == 0
     assert len(resends.answer(Request(150, ALL), 0)) == 20
 
 

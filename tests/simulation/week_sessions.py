@@ -52,7 +52,7 @@ class WeekServer(SimServer):
     def __init__(self, clock: Clock, rng: random.Random, first_seq: int, first_time: int) -> None:
         super().__init__(clock, rng, password="secret", suite=Suite.INTEGRITY, fmt=FMT)
         self.first_seq, self.first_time = first_seq, first_time
-        self.broadcast._rows = NoRows()
+        self.broadcast._fanout._rows = NoRows()
         self.broadcast.seq, self.broadcast.time = first_seq, first_time
 
     def catch_up(self) -> None:

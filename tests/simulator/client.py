@@ -238,7 +238,7 @@ class SimClient(Hearing):
         elif isinstance(arrival, RepairPiece):
             if self.reception is not None:
                 self.play(self.reception.repair(arrival, now_ns), None)
-        elif arrival is not None:
+        elif isinstance(arrival, ClockAnswer):
             self.on_clock(arrival, now_ns)
         self.request()
 

@@ -17,7 +17,7 @@ from echowarp.session.bans import BanList
 from echowarp.session.broadcast import SERVER_STREAM, Broadcast, Outgoing
 from echowarp.session.datagrams import DatagramSender
 from echowarp.session.gate import DatagramGate, Feedback
-from echowarp.session.server import Joined, Left, Server, WrongPassword
+from echowarp.session.server import Joined, Left, Server, TurnedAway, WrongPassword
 from echowarp.wire.codes import Code
 from echowarp.wire.feedback import (
     Report,
@@ -184,7 +184,7 @@ class SimServer:
                 self.gate.dismiss(event.connection)
                 self.broadcast.remove(event.connection)
             else:
-                assert isinstance(event, WrongPassword) or event.detail
+                assert isinstance(event, WrongPassword | TurnedAway)
         for connection, data, close in self.server.to_send():
             client = self.links.get(connection)
             if client is None:

@@ -25,6 +25,8 @@ TALKING = (
     *("call", "room", "auto_answer", "e2e", "microphone"),
     *("muted", "push_to_talk", "voice_activation", "hang_over", "agc", "gate"),
 )
+WEB = ("web_cert", "web_key", "cache_max_bytes", "cache_ttl")
+"""Of a server with a web port; cache_dir is also where a source may be."""
 DEVICE_SOURCE_ONLY = ("is_input_audio_device", "device_id", "device")
 
 
@@ -56,6 +58,10 @@ def check(settings: Settings, called: Callable[[Option], str] = by_key) -> tuple
         if relays or settings.talkback:
             what = f"{name('source')} none" if relays else name("talkback")
             raise ConfigError(f"{what} needs all in one worker: leave {name('workers')} 1")
+    if settings.is_server and settings.web_port == settings.udp_port:
+        raise ConfigError(
+            f"{name('web_port')} and {name('udp_port')} are the same: give one of them another"
+        )
     end = "source" if settings.is_server else "sink"
     if settings.follow_default and getattr(settings, end) != "device":
         raise ConfigError(f"{name('follow_default')} needs a device: {name(end)} is another")
@@ -105,6 +111,14 @@ def _notices(settings: Settings, name: Callable[[str], str]) -> Iterator[str]:
         if settings.sink != "device" and idle:
             names = ", ".join(map(name, idle))
             yield f"no effect with {name('sink')} {settings.sink}: {names}"
+    if settings.is_server and settings.web_port is None:
+        from_cache = settings.source.startswith("cache:")
+        keys = WEB if from_cache else (*WEB, "cache_dir")
+        idle = [key for key in keys if _is_given(settings, key)]
+        if idle:
+            yield f"no effect without {name('web_port')}: {', '.join(map(name, idle))}"
+    elif settings.is_server and settings.web_key is not None and settings.web_cert is None:
+        yield f"no effect without {name('web_cert')}: {name('web_key')}"
     if settings.is_server:
         idle = [key for key in DEVICE_SOURCE_ONLY if _is_given(settings, key)]
         if settings.source != "device" and idle:

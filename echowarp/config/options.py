@@ -10,6 +10,7 @@ from __future__ import annotations
 from echowarp.config import impair, kinds
 from echowarp.config.kinds import Range
 from echowarp.config.option import Option, Role
+from echowarp.config.web_options import WEB_OPTIONS
 
 CONFIG_FILE = Option(
     key=None,
@@ -200,7 +201,8 @@ OPTIONS: tuple[Option, ...] = (
         metavar="SOURCE",
         parse=kinds.source,
         help="what is sent, by a server or under a nickname; device, tone or tone:HZ, none, "
-        "a path that ends in .wav, or - for raw s16le on standard input",
+        "a path that ends in .wav, cache:ID (a server, from its cache), or - for raw s16le on "
+        "standard input",
         question="What to send",
     ),
     Option(
@@ -284,6 +286,7 @@ OPTIONS: tuple[Option, ...] = (
         help="file of banned addresses, one a line",
         role=Role.SERVER,
     ),
+    *WEB_OPTIONS,
     Option(
         key="server_address",
         flags=("-a", "--server_address"),

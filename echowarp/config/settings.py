@@ -45,6 +45,12 @@ class Settings:
     bind: str | None = None
     max_clients: int = 64
     ban_list: str = "echowarp_ban_list.txt"
+    web_port: int | None = None
+    web_cert: str | None = None
+    web_key: str | None = None
+    cache_dir: str | None = None
+    cache_max_bytes: int = 10 * 2**30
+    cache_ttl: float | None = None
     duration: float | None = None
     overwrite: bool = False
     stats: str | None = None

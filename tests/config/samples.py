@@ -37,6 +37,12 @@ SAMPLES: dict[str, tuple[str, Any]] = {
     "microphone": ("headset", "headset"),
     "voice_activation": ("0.02", 0.02),
     "hang_over": ("250", 250),
+    "web_port": ("8080", 8080),
+    "web_cert": ("cert.pem", "cert.pem"),
+    "web_key": ("key.pem", "key.pem"),
+    "cache_dir": ("cache", "cache"),
+    "cache_max_bytes": ("1000000", 1_000_000),
+    "cache_ttl": ("3600", 3600.0),
 }
 """For each key with a value: a text, and what it is read as."""
 
@@ -65,6 +71,10 @@ REFUSED: tuple[tuple[str, str], ...] = (
     *((key, " ") for key in ("nickname", "call", "room", "microphone")),
     *(("voice_activation", text) for text in ("-0.1", "1.1", "loud")),
     *(("hang_over", text) for text in ("-1", "5001", "1.5")),
+    *(("web_port", text) for text in ("0", "65536", "http")),
+    *((key, "") for key in ("web_cert", "web_key", "cache_dir")),
+    *(("cache_max_bytes", text) for text in ("0", "10G")),
+    *(("cache_ttl", text) for text in ("0", "-1", "a day")),
 )
 """Keys with texts that no reader takes."""
 
@@ -132,12 +142,18 @@ def settings(draw: st.DrawFn) -> Settings:
                 "agc": st.booleans(),
                 "hang_over": st.integers(0, 5000),
                 "voice_activation": st.floats(0, 1),
+                "web_cert": _PATHS,
+                "cache_dir": _PATHS,
+                "cache_max_bytes": st.integers(1, 10**15),
+                "cache_ttl": _FINITE,
             },
         )
     )
     device: dict[str, Any] = draw(
         st.sampled_from([{}, {"device_id": 3}, {"device": ' "odd" name; ünï '}, {"quiet": True}])
     )
+    if is_server and chosen.get("source") == "none":
+        chosen.pop("workers", None)
     address = draw(hosts) if not is_server else None
     talk: dict[str, Any] = draw(
         st.sampled_from([{}, {"nickname": "Zoë", "call": "bob"}, {"nickname": "z", "e2e": "=#"}])

@@ -109,7 +109,7 @@ def test_refused_values_name_the_option(key: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        (["--port", "1"], "did you mean --udp_port?"),
+        (["--port", "1"], "did you mean --web_port?"),
         (["--udp_prot=1"], "did you mean --udp_port?"),
         (["-x"], "'-x'"),
         (["stray"], "'stray'"),

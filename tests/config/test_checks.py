@@ -96,10 +96,23 @@ def test_talkback_is_played_somewhere() -> None:
         ({"source": "tone", "device_id": 0}, ("no effect with source tone: device_id",)),
         ({"follow_default": True, "is_input_audio_device": False}, ()),
         ({"loop": True}, ("no effect unless source is a WAV file: loop",)),
+        (
+            {"cache_ttl": 9.0, "cache_dir": "c"},
+            ("no effect without web_port: cache_ttl, cache_dir",),
+        ),
+        ({"cache_ttl": 9.0, "cache_dir": "c", "web_port": 8080}, ()),
     ],
 )
 def test_notices(changes: dict[str, Any], notices: tuple[str, ...]) -> None:
     assert check(Settings(**changes)) == notices
+
+
+def test_what_a_web_port_cannot_be() -> None:
+    with pytest.raises(ConfigError, match="web_port and udp_port are the same"):
+        check(Settings(web_port=4415))
+    notices = check(Settings(web_port=8080, web_key="key.pem"))
+    assert notices == ("no effect without web_cert: web_key",)
+    assert check(Settings(web_port=8080, web_cert="both.pem")) == ()
 
 
 def test_names_are_the_readers() -> None:

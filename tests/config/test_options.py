@@ -66,6 +66,12 @@ CONTRACT = """
 --hang_over hang_over 400
 --agc agc False
 --gate gate False
+--web_port web_port None
+--web_cert web_cert None
+--web_key web_key None
+--cache_dir cache_dir None
+--cache_max_bytes cache_max_bytes 10737418240
+--cache_ttl cache_ttl None
 """
 
 

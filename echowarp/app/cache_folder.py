@@ -79,9 +79,10 @@ class CacheFolder:
         """Lets another server use it. Idempotent."""
         self._lock.close()
 
-    def load(self) -> list[Entry]:
-        """All whole files, least recently used first. What is no whole file is removed:
-        a server before may have ended in the middle of anything.
+    def load(self) -> list[tuple[float, Entry]]:
+        """All whole files with when they were used last (seconds since 1970), in the order
+        of that. What is no whole file is removed: a server before may have ended in the
+        middle of anything.
 
         Raises ConfigError when the folder cannot be read.
         """
@@ -98,7 +99,7 @@ class CacheFolder:
                     os.unlink(self._in(name))
         except OSError as error:
             raise ConfigError(f"the cache {self.path} cannot be used: {error.strerror}") from error
-        return [entry for _, entry in sorted(found.values(), key=lambda each: each[0])]
+        return sorted(found.values(), key=lambda each: each[0])
 
     def _entry(self, name: str) -> Entry | None:
         try:
@@ -125,6 +126,7 @@ class CacheFolder:
                 facts.write(pack_entry(entry).encode())
                 facts.flush()
                 os.fsync(facts.fileno())
+            os.utime(facts_path, (entry.time_s, entry.time_s))
             os.replace(facts_path, self._in(_name(entry.id) + FACTS))
         except OSError:
             with contextlib.suppress(OSError):
@@ -133,11 +135,11 @@ class CacheFolder:
         os.replace(path, self._in(_name(entry.id) + DATA))
         self._sync()
 
-    def open(self, stream_id: str) -> BinaryIO:
-        """The bytes of a file, as of the one that was used last. Raises OSError."""
+    def open(self, stream_id: str, now_s: float) -> BinaryIO:
+        """The bytes of a file, which is used now. Raises OSError."""
         opened = open(self._in(_name(stream_id) + DATA), "rb", buffering=0)  # noqa: SIM115
         with contextlib.suppress(OSError):
-            os.utime(self._in(_name(stream_id) + FACTS))
+            os.utime(self._in(_name(stream_id) + FACTS), (now_s, now_s))
         return opened
 
     def remove(self, stream_id: str) -> None:

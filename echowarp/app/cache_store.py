@@ -27,7 +27,7 @@ class CacheStore:
     """A cache in a folder. Any thread may use it.
 
     folder: its path, made if need be; max_bytes: of all files together, None for no end;
-    ttl_s: how long a file is kept after its upload, seconds, None for ever; now_s: seconds
+    ttl_s: how long a file is kept that nobody uses, seconds, None for ever; now_s: seconds
     since 1970. Raises ConfigError when the folder cannot be had, or is another server's.
     """
 
@@ -48,11 +48,11 @@ class CacheStore:
         self._lock = threading.Lock()
         self._kept_bytes = 0
         self._entries: OrderedDict[str, Entry] = OrderedDict()  # least recently used first
+        self._used_s: dict[str, float] = {}
         self._coming: dict[str, int] = {}  # bytes so far of what is being uploaded
         try:
-            for entry in self._folder.load():
-                self._entries[entry.id] = entry
-                self._kept_bytes += entry.size
+            for used_s, entry in self._folder.load():
+                self._add(entry, used_s)
             self.expire()
             with self._lock, contextlib.suppress(StorageError):
                 self._make_room(0)
@@ -92,8 +92,9 @@ class CacheStore:
             if entry is None:
                 return None
             self._entries.move_to_end(stream_id)
+            self._used_s[stream_id] = now_s = self._now_s()
             try:
-                return CacheReader(entry, self._folder.open(stream_id))
+                return CacheReader(entry, self._folder.open(stream_id, now_s))
             except OSError as error:
                 raise _storage_error(stream_id, error) from error
 
@@ -110,13 +111,14 @@ class CacheStore:
             return self._kept_bytes
 
     def expire(self) -> None:
-        """Gives up what is too old: also called by whatever else is asked of the cache."""
+        """Gives up what nobody has used for too long; also done with whatever is asked."""
         if self._ttl_s is None:
             return
         with self._lock:
             oldest_s = self._now_s() - self._ttl_s
-            for entry in [each for each in self._entries.values() if each.time_s <= oldest_s]:
-                self._give_up(entry, "it is too old")
+            for entry in tuple(self._entries.values()):
+                if self._used_s[entry.id] <= oldest_s:
+                    self._give_up(entry, "nobody has used it for long")
 
     def claim(self, stream_id: str, count: int) -> None:
         """For an upload: makes room for its next `count` bytes. Raises StorageError."""
@@ -132,8 +134,7 @@ class CacheStore:
             raise _storage_error(entry.id, error) from error
         with self._lock:
             del self._coming[entry.id]
-            self._entries[entry.id] = entry
-            self._kept_bytes += entry.size
+            self._add(entry, entry.time_s)
         log.info("cached %s, %d bytes", entry.id, entry.size)
 
     def drop(self, stream_id: str, path: str) -> None:
@@ -148,6 +149,11 @@ class CacheStore:
     def new_entry(self, stream_id: str, size: int, sha256: str) -> Entry:
         """For an upload: what is known of it, with the time of now."""
         return Entry(id=stream_id, size=size, sha256=sha256, time_s=round(self._now_s(), 3))
+
+    def _add(self, entry: Entry, used_s: float) -> None:
+        self._entries[entry.id] = entry
+        self._used_s[entry.id] = used_s
+        self._kept_bytes += entry.size
 
     def _forget(self, stream_id: str) -> None:
         with self._lock:
@@ -179,7 +185,7 @@ class CacheStore:
         except OSError as error:  # some systems do not let go what somebody has open
             log.warning("%s stays cached: %s", entry.id, error.strerror)
             return
-        del self._entries[entry.id]
+        del self._entries[entry.id], self._used_s[entry.id]
         self._kept_bytes -= entry.size
         log.info("%s is no longer cached: %s", entry.id, why)
 

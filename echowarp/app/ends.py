@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
+from echowarp.config.kinds import CACHE_PREFIX
 from echowarp.config.settings import Settings
 from echowarp.device import portaudio
 from echowarp.device.catalogue import Want
@@ -58,12 +59,14 @@ def _say_block(fmt: Format, asked_ms: float) -> None:
 def _make_source(settings: Settings, source: str, presence: Presence) -> Source:
     if source == "device":
         return _card_source(settings, presence)
+    if source.startswith(CACHE_PREFIX):
+        # Few servers play from there.
+        from echowarp.app.cache_folder import cached_path, default_cache_dir
+
+        folder = settings.cache_dir or default_cache_dir()
+        return _wav_source(settings, source, cached_path(folder, source[len(CACHE_PREFIX) :]))
     if source.lower().endswith(".wav"):
-        wav = WavSource(source, block_ms=settings.block_ms, loop=settings.loop)
-        if wav.truncated:
-            seconds = wav.frames / wav.format.rate
-            log.warning("%s is cut short: only its first %.1f s can be sent", source, seconds)
-        return wav
+        return _wav_source(settings, source, source)
     fmt = Format.for_blocks(
         rate=settings.sample_rate or DEFAULT_RATE,
         channels=settings.channels or DEFAULT_CHANNELS,
@@ -74,6 +77,17 @@ def _make_source(settings: Settings, source: str, presence: Presence) -> Source:
         return PipeSource(sys.stdin.buffer, format=fmt)
     _, _, hz = source.partition(":")
     return ToneSource(float(hz) if hz else DEFAULT_TONE_HZ, format=fmt)
+
+
+def _wav_source(settings: Settings, name: str, path: str) -> WavSource:
+    try:
+        wav = WavSource(path, block_ms=settings.block_ms, loop=settings.loop)
+    except ConfigError as error:
+        raise ConfigError(str(error).replace(path, name)) from error
+    if wav.truncated:
+        seconds = wav.frames / wav.format.rate
+        log.warning("%s is cut short: only its first %.1f s can be sent", name, seconds)
+    return wav
 
 
 def _card_source(settings: Settings, presence: Presence) -> StandingSource:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from echowarp.config import kinds
 from echowarp.config.option import Option, Role
 from echowarp.config.options import BY_KEY
 from echowarp.config.settings import Settings
@@ -112,7 +113,7 @@ def _notices(settings: Settings, name: Callable[[str], str]) -> Iterator[str]:
             names = ", ".join(map(name, idle))
             yield f"no effect with {name('sink')} {settings.sink}: {names}"
     if settings.is_server and settings.web_port is None:
-        from_cache = settings.source.startswith("cache:")
+        from_cache = settings.source.startswith(kinds.CACHE_PREFIX)
         keys = WEB if from_cache else (*WEB, "cache_dir")
         idle = [key for key in keys if _is_given(settings, key)]
         if idle:
@@ -125,12 +126,16 @@ def _notices(settings: Settings, name: Callable[[str], str]) -> Iterator[str]:
             names = ", ".join(map(name, idle))
             yield f"no effect with {name('source')} {settings.source}: {names}"
         file_only = [key for key in FORMAT if _is_given(settings, key)]
-        if settings.source.lower().endswith(".wav") and file_only:
+        if _is_wav(settings.source) and file_only:
             names = ", ".join(map(name, file_only))
             yield f"no effect with {name('source')} {settings.source}, which has its own: {names}"
     sends = settings.is_server or settings.talks
-    if sends and settings.loop and not settings.source.lower().endswith(".wav"):
+    if sends and settings.loop and not _is_wav(settings.source):
         yield f"no effect unless {name('source')} is a WAV file: {name('loop')}"
+
+
+def _is_wav(source: str) -> bool:
+    return source.startswith(kinds.CACHE_PREFIX) or source.lower().endswith(".wav")
 
 
 def _is_given(settings: Settings, key: str) -> bool:

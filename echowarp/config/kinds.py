@@ -24,6 +24,8 @@ _Number = TypeVar("_Number", int, float)
 MAX_SECONDS = 1e9
 MAX_LATENCY_MS = 2000
 MIN_TONE_HZ, MAX_TONE_HZ = 20, 20_000
+CACHE_PREFIX = "cache:"
+"""Before the id of a file in the cache, where a source is named."""
 
 
 def truth(text: str) -> bool:
@@ -138,14 +140,18 @@ def latency(text: str) -> str:
 
 
 def source(text: str) -> str:
-    """`device`, `tone`, `tone:HZ`, `none`, `-`, or the path of a .wav file."""
+    """`device`, `tone`, `tone:HZ`, `cache:ID`, `none`, `-`, or the path of a .wav file."""
     word, colon, hertz = text.lower().partition(":")
+    if word == "cache" and colon:
+        if not hertz:
+            raise ValueError(f"{short_repr(text)} names no file: it is cache:ID")
+        return CACHE_PREFIX + text[len(CACHE_PREFIX) :]
     if word == "tone" and colon:
         number = _number(hertz, float)
         if number is None or not MIN_TONE_HZ <= number <= MAX_TONE_HZ:
             raise ValueError(f"{short_repr(text)} is not tone:{MIN_TONE_HZ}..{MAX_TONE_HZ}")
         return text.lower()
-    return _word_or_wav(text, ("device", "tone", "tone:HZ", "none", "-"))
+    return _word_or_wav(text, ("device", "tone", "tone:HZ", "cache:ID", "none", "-"))
 
 
 def sink(text: str) -> str:

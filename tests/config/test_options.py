@@ -133,6 +133,7 @@ def test_refused_values(key: str, text: str) -> None:
         ("latency", "2000"),
         ("source", "tone:20"),
         ("source", "tone:20000"),
+        ("source", "cache:x"),
         ("server_address", "fe80::1%eth0"),
     ],
 )
@@ -147,3 +148,7 @@ def test_latency_in_ms() -> None:
 
 def test_password_is_not_in_the_repr() -> None:
     assert "hunter2" not in repr(Settings(password="hunter2", e2e="hunter2"))
+
+
+def test_ids_in_the_cache_keep_their_case() -> None:
+    assert BY_KEY["source"].parse("CACHE:My.WAV") == "cache:My.WAV"

@@ -2,38 +2,28 @@
 
 from __future__ import annotations
 
-import argparse
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from enum import Enum, auto
-from typing import Any, BinaryIO, NoReturn
+from typing import BinaryIO
 
 from echowarp.config import options
+from echowarp.config.arguments import given_options, value_of
 from echowarp.config.checks import check
 from echowarp.config.conf import load_conf
 from echowarp.config.impair import CLEAN, Impairment, parse_impairment
 from echowarp.config.option import Option
 from echowarp.config.options import OPTIONS
 from echowarp.config.password import (
-    CODE_VARIABLE,
-    VARIABLE,
+    CODE_NOTICE,
+    PASSWORD_NOTICE,
     saved_password_notice,
     with_code,
     with_password,
 )
 from echowarp.config.settings import Settings
 from echowarp.errors import ConfigError
-
-PASSWORD_NOTICE = (
-    "other users of this machine can see a password in the command line: "
-    f"better set {VARIABLE} or give --password_file"
-)
-CODE_NOTICE = (
-    f"other users of this machine can see a code in the command line: better set {CODE_VARIABLE}"
-)
 
 
 class Command(Enum):
@@ -99,7 +89,7 @@ def parse_command_line(
     """
     if not argv:
         return Invocation(command=Command.ASK)
-    given = _given(argv)
+    given = given_options(argv, OPTIONS)
     command = next((_COMMANDS[option] for option in _COMMANDS if option in given), Command.RUN)
     if command in (Command.HELP, Command.VERSION):
         return Invocation(command=command)
@@ -123,7 +113,7 @@ def parse_command_line(
 
 
 def _from_file(given: Mapping[Option, str], command: Command) -> Invocation:
-    settings, notices = load_conf(_value(given, options.CONFIG_FILE))
+    settings, notices = load_conf(value_of(given, options.CONFIG_FILE))
     kept = (options.CONFIG_FILE, *_COMMANDS)
     ignored = ", ".join(option.name for option in given if option not in kept)
     if ignored:
@@ -132,7 +122,7 @@ def _from_file(given: Mapping[Option, str], command: Command) -> Invocation:
 
 
 def _from_options(given: Mapping[Option, str], command: Command) -> Invocation:
-    settings = Settings(**{option.key: _value(given, option) for option in given if option.key})
+    settings = Settings(**{option.key: value_of(given, option) for option in given if option.key})
     if command is Command.LIST_DEVICES:
         return Invocation(command=command, settings=settings)
     if command is Command.LIST_USERS:
@@ -142,7 +132,7 @@ def _from_options(given: Mapping[Option, str], command: Command) -> Invocation:
         notices += (PASSWORD_NOTICE,)
     if settings.e2e is not None:
         notices += (CODE_NOTICE,)
-    save_config = _value(given, options.SAVE_CONFIG) if options.SAVE_CONFIG in given else None
+    save_config = value_of(given, options.SAVE_CONFIG) if options.SAVE_CONFIG in given else None
     if save_config is not None and os.path.exists(save_config) and not settings.overwrite:
         raise ConfigError(f"{save_config} exists: give another name, or --overwrite to replace it")
     return Invocation(command=command, settings=settings, save_config=save_config, notices=notices)
@@ -150,7 +140,7 @@ def _from_options(given: Mapping[Option, str], command: Command) -> Invocation:
 
 def _test(given: Mapping[Option, str], command: Command) -> Invocation:
     """A test takes what it minds, from the command line alone, and tells what it does not."""
-    texts = {option: _value(given, option) for option in given}
+    texts = {option: value_of(given, option) for option in given}
     minded = {o.key: value for o, value in texts.items() if o.key in TESTED[command]}
     known = (options.IMPAIR, *_COMMANDS)
     idle = [o.name for o in given if o not in known and o.key not in minded]
@@ -161,64 +151,3 @@ def _test(given: Mapping[Option, str], command: Command) -> Invocation:
         impairment=parse_impairment(texts[options.IMPAIR]) if options.IMPAIR in texts else CLEAN,
         notices=(f"no effect with {name}: {', '.join(idle)}",) if idle else (),
     )
-
-
-class _Parser(argparse.ArgumentParser):
-    """argparse for its prefixes and joined short flags; values are left as text."""
-
-    def __init__(self) -> None:
-        super().__init__(prog="echowarp", add_help=False, allow_abbrev=True)
-        for option in OPTIONS:
-            if option.metavar:
-                self.add_argument(*option.flags, dest=option.name, default=argparse.SUPPRESS)
-            else:
-                self.add_argument(
-                    *option.flags,
-                    dest=option.name,
-                    default=argparse.SUPPRESS,
-                    action="store_const",
-                    const=str(not option.default),
-                )
-
-    def error(self, message: str) -> NoReturn:
-        line = " ".join(message.removeprefix("argument ").split())
-        # A value may be a password: what argparse repeats of it is left out.
-        line = re.sub(r"ignored explicit argument .*", "takes no value", line)
-        line = re.sub(r"=.* could match", " could match", line)
-        if "expected one argument" in line:
-            line += " (one that begins with - is joined by =, as in --password=-secret)"
-        raise ConfigError(line)
-
-
-def _given(argv: Sequence[str]) -> dict[Option, str]:
-    """The options that were given, in the table's order, with the texts of their values."""
-    namespace, extras = _Parser().parse_known_args([_with_underscores(word) for word in argv])
-    if extras:
-        raise ConfigError(_about_unknown(extras[0]))
-    texts = vars(namespace)
-    return {option: texts[option.name] for option in OPTIONS if option.name in texts}
-
-
-def _value(given: Mapping[Option, str], option: Option) -> Any:
-    try:
-        return option.parse(given[option])
-    except ValueError as error:
-        raise ConfigError(f"{option.name}: {error}") from None
-
-
-def _with_underscores(word: str) -> str:
-    """Spells the name of a long option as the table does; leaves values alone."""
-    name, equals, value = word.partition("=")
-    spelled = "--" + name[2:].replace("-", "_")
-    is_option = word.startswith("--") and any(o.name.startswith(spelled) for o in OPTIONS)
-    return spelled + equals + value if is_option else word
-
-
-def _about_unknown(word: str) -> str:
-    if not word.startswith("-"):
-        return f"{word!r} is not an option, and belongs to none: see --help"
-    name = word.partition("=")[0]
-    names = [option.name.removeprefix("--") for option in OPTIONS]
-    near = get_close_matches(name.lstrip("-").replace("-", "_"), names, n=1)
-    hint = f"did you mean --{near[0]}?" if near else "see --help"
-    return f"there is no option {name!r}: {hint}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
+from echowarp.config.cache_options import CACHE_OPTIONS
 from echowarp.config.option import Option, Role
 from echowarp.config.options import OPTIONS
 
@@ -16,7 +17,16 @@ usage: echowarp [OPTION]...
 
 Sends sound from one machine, the server, to others, its clients. Those may
 also call each other through it, meet in rooms, and talk back.
-Without any option it asks what it needs to know.
+Without any option it asks what it needs to know. What keeps files at a server
+is a command of its own: see echowarp cache --help.
+"""
+
+CACHE_INTRODUCTION = """\
+usage: echowarp cache -i FILE [OPTION]...
+       echowarp cache --download ID | --play ID | --list [OPTION]...
+
+Keeps files at a server: sends one there, fetches it again, compares the two by
+SHA-256, and says how fast that went.
 """
 
 EXIT_STATUSES = """\
@@ -25,10 +35,22 @@ Exit status: 0 done or stopped, 1 unexpected failure, 2 usage or configuration,
 5 audio device.
 """
 
+CACHE_EXIT_STATUSES = """\
+Exit status: 0 done or stopped, 1 unexpected failure or not the same file, 2
+usage or configuration, 3 refused by the server, 4 could not connect, 5 audio
+device.
+"""
+
 
 def help_text() -> str:
     """The whole text, at most 80 columns wide."""
     return "\n".join((INTRODUCTION, *(_group(role) for role in Role), EXIT_STATUSES))
+
+
+def cache_help_text() -> str:
+    """The same for `echowarp cache`."""
+    lines = [line for option in CACHE_OPTIONS for line in _lines(option)]
+    return "\n".join((CACHE_INTRODUCTION, "Options:", *lines, "", CACHE_EXIT_STATUSES))
 
 
 def _group(role: Role) -> str:

@@ -16,6 +16,14 @@ STDIN = "-"
 MAX_LINE_BYTES = 8192
 """Longer than any password may be; what is longer is another kind of file."""
 
+PASSWORD_NOTICE = (
+    "other users of this machine can see a password in the command line: "
+    f"better set {VARIABLE} or give --password_file"
+)
+CODE_NOTICE = (
+    f"other users of this machine can see a code in the command line: better set {CODE_VARIABLE}"
+)
+
 
 def with_password(
     settings: Settings, environ: Mapping[str, str], stdin: BinaryIO | None = None

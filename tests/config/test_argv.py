@@ -6,14 +6,9 @@ from typing import Any
 
 import pytest
 
-from echowarp.config.argv import (
-    CODE_NOTICE,
-    PASSWORD_NOTICE,
-    Command,
-    Invocation,
-    parse_command_line,
-)
+from echowarp.config.argv import Command, Invocation, parse_command_line
 from echowarp.config.options import BY_KEY, OPTIONS
+from echowarp.config.password import CODE_NOTICE, PASSWORD_NOTICE
 from echowarp.config.settings import Settings
 from echowarp.errors import ConfigError
 from tests.config.samples import FLAG_KEYS, REFUSED, SAMPLES

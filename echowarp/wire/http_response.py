@@ -77,18 +77,15 @@ class ResponseReader:
 
     def next_response(self) -> Response | None:
         """The head of the final response, or None while it has not come. Raises HttpError."""
-        while True:
-            if self.state is State.LINE and not self._read_line():
-                return None
-            if self.state is not State.FIELDS:
-                return None
-            try:
+        try:
+            while self._read_line() and self.state is State.FIELDS:
                 headers = self._fields.read(self._buffer)
                 response = None if headers is None else self._begin(headers)
-            except HttpError as error:
-                raise _bad(error) from None
-            if headers is None or response is not None:
-                return response
+                if headers is None or response is not None:
+                    return response
+            return None
+        except HttpError as error:
+            raise _bad(error) from None
 
     def body(self) -> bytes:
         """Drains what has come of the content. Raises HttpError."""
@@ -107,12 +104,15 @@ class ResponseReader:
         return self._buffer.take(len(self._buffer))
 
     def _read_line(self) -> bool:
+        """Whether the first line has been read, now or before."""
+        if self.state is not State.LINE:
+            return True
         line = self._buffer.take_line(MAX_LINE_BYTES, 502)
         if line is None:
             return False
         found = _LINE.fullmatch(line)
         if found is None:
-            raise HttpError(502, "the other end does not speak HTTP/1")
+            raise HttpError(502, "something that is not HTTP/1")
         minor, status, reason = found.groups()
         self._line = (int(minor), int(status), (reason or b"").decode("latin-1"))
         self._fields = FieldReader()

@@ -20,7 +20,7 @@ _QUERY = re.compile(r"(?:[!$&-;=?-~]|%[0-9A-Fa-f]{2})*")
 _HOST = r"(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9\-._~]{1,255})"
 AUTHORITY = re.compile(rf"({_HOST})(?::([0-9]{{1,5}}))?")
 _ABSOLUTE = re.compile(r"https?://([^/?#]*)([/?].*)?", re.IGNORECASE)
-_URI = re.compile(r"(wss?)://(?:([^/?#@]*)@)?([^/?#@]*)([^#]*)", re.IGNORECASE)
+_URI = re.compile(r"(wss?)://(?:([^/?#@]*)@)?([^/?#@]*)([/?][^#]*)?", re.IGNORECASE)
 _PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
 
 
@@ -137,6 +137,7 @@ def parse_ws_uri(uri: str) -> WsUri:
     if userinfo is not None:
         user, _, password = userinfo.partition(":")
         credentials = (percent_decode(user), percent_decode(password))
+    target = target or "/"
     target = target if target.startswith("/") else f"/{target}"
     try:
         target = re.sub(r"[^!-~]", lambda bare: percent_encode(bare[0]), target)

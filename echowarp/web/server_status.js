@@ -1,0 +1,43 @@
+/** How the server stands: asked every other second, and shown. */
+
+import { byId, setText } from "./dom.js";
+import { decibels, duration } from "./words.js";
+
+const ASK_MS = 2000;
+
+export class ServerStatus extends EventTarget {
+  /** Tells `login` when the server wants a password first, `status` with every answer. */
+  start() {
+    this.ask();
+    setInterval(() => {
+      if (!document.hidden) this.ask();
+    }, ASK_MS);
+  }
+
+  async ask() {
+    try {
+      const answer = await fetch("status", { cache: "no-store" });
+      if (answer.status === 401) this.dispatchEvent(new Event("login"));
+      else if (answer.ok) this.show(await answer.json());
+      else this._unreachable();
+    } catch {
+      this._unreachable();
+    }
+  }
+
+  show(status) {
+    byId("server").classList.remove("away");
+    setText(byId("server-name"), status.server);
+    setText(byId("server-source"), status.source ?? "None");
+    setText(byId("server-level"), status.source === null ? "–" : decibels(status.levelDb));
+    const inBrowsers = status.webListeners > 0 ? `, ${status.webListeners} in browsers` : "";
+    setText(byId("server-listeners"), `${status.listeners}${inBrowsers}`);
+    setText(byId("server-talkers"), String(status.talkers));
+    setText(byId("server-uptime"), duration(status.uptimeS));
+    this.dispatchEvent(new CustomEvent("status", { detail: status }));
+  }
+
+  _unreachable() {
+    byId("server").classList.add("away");
+  }
+}

@@ -80,6 +80,17 @@ class Timers(Protocol):
         """Does what is due."""
 
 
+class Ear(Protocol):
+    """Who hears the stream besides the outlet's listeners. The engine's thread calls it."""
+
+    @property
+    def listeners(self) -> int:
+        """How many that are now."""
+
+    def hear(self, seq: int, time: int, block: Block) -> None:
+        """A block went out, with its unwrapped number and the time of its first frame."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """What others may know of the engine; replaced whole."""
@@ -95,9 +106,9 @@ class Report:
 class Engine:
     """Runs one source to many listeners.
 
-    timers: of the outlet, if it has any; duration_s: of media after the first block
-    sent, None for no limit. The callbacks are called on the engine's thread: anchored
-    with each ANCHOR, finished once with the END.
+    ear: who hears it as well; timers: of the outlet, if it has any; duration_s: of media
+    after the first block sent, None for no limit. The callbacks are called on the engine's
+    thread: anchored with each ANCHOR, finished once with the END.
     """
 
     def __init__(
@@ -105,6 +116,7 @@ class Engine:
         source: Source,
         outlet: Outlet,
         *,
+        ear: Ear | None = None,
         timers: Timers | None = None,
         duration_s: float | None,
         anchored: Callable[[Anchor], None],
@@ -113,6 +125,7 @@ class Engine:
         self._source = source
         self._format = source.format
         self._outlet = outlet
+        self._ear = ear
         self._timers = timers
         self._queue: SimpleQueue[Command] = SimpleQueue()
         self._limit_frames = None if duration_s is None else round(duration_s * self._format.rate)
@@ -175,6 +188,14 @@ class Engine:
         self._timers.handle_timeout()
         return None
 
+    @property
+    def _listeners(self) -> int:
+        return self._outlet.listeners + (0 if self._ear is None else self._ear.listeners)
+
+    def attend(self) -> None:
+        """Somebody hears it who is no listener of the outlet. On the engine's thread."""
+        self._start()
+
     def _start(self) -> None:
         if not self._started:
             self._started = True
@@ -210,9 +231,12 @@ class Engine:
             frames = min(frames, self._limit_frames - self._sent_frames)
         payload = capture.pcm[: frames * fmt.frame_bytes]
         self._anchor(capture, lost_frames)
-        if self._outlet.listeners or self._sent_frames:
+        if self._listeners or self._sent_frames:
             self._sent_frames += frames
-        self._outlet.obey(Block(payload, frames, lost_frames, capture.captured_ns))
+        block = Block(payload, frames, lost_frames, capture.captured_ns)
+        self._outlet.obey(block)
+        if self._ear is not None:
+            self._ear.hear(self._outlet.seq - 1, self._outlet.time - frames, block)
         self._blocks += 1
         if self._blocks % METER_EVERY_BLOCKS == 0:
             self._level_db = level_db(payload)
@@ -240,6 +264,6 @@ class Engine:
             next_time=self._outlet.time,
             level_db=self._level_db,
             blocks=self._blocks,
-            listeners=self._outlet.listeners,
+            listeners=self._listeners,
             sent=self._outlet.counters,
         )

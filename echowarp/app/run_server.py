@@ -23,6 +23,7 @@ from echowarp.ui.terminal import Terminal
 
 if TYPE_CHECKING:
     from echowarp.app.loudspeaker import TalkLoudspeaker
+    from echowarp.app.web_door import WebEntrance
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +38,9 @@ def run_server(settings: Settings, terminal: Terminal) -> None:
     """Serves until finished or stopped. Raises EchoWarpError."""
     signals = Signals()
     prs, presence = encode_password(settings.password), Presence()
-    sockets = open_server_sockets(settings.bind, settings.udp_port)
+    sockets, entrance = open_server_sockets(settings.bind, settings.udp_port), None
     try:
+        entrance = _open_entrance(settings)
         stats, loudspeaker = None, _open_loudspeaker(settings)
         source = open_source(settings, presence)
         try:
@@ -50,10 +52,12 @@ def run_server(settings: Settings, terminal: Terminal) -> None:
             raise
     except BaseException:
         sockets.close()
+        if entrance is not None:
+            entrance.close()
         raise
     _say_warnings(settings)
     supervisor = Supervisor()
-    app = ServerApp(settings, prs, source, sockets, supervisor, loudspeaker)
+    app = ServerApp(settings, prs, source, sockets, supervisor, loudspeaker, entrance)
     shown = _Shown(app, presence)
     reread = _on_hangup()
     watch = Watch(
@@ -68,11 +72,15 @@ def run_server(settings: Settings, terminal: Terminal) -> None:
             sockets.port,
             "no source" if app.format is None else f"{_source_name(settings)}: {app.format}",
         )
+        if entrance is not None:
+            _say_entrance(settings, entrance)
         watch.until_stopped(lambda: app.reread_bans() if reread() else None)
     finally:
         if loudspeaker is not None:
             loudspeaker.stop()
         app.stop()
+        if entrance is not None:
+            entrance.close()
         watch.close()
     supervisor.raise_error()
     shown.summarise()
@@ -85,6 +93,25 @@ def _open_loudspeaker(settings: Settings) -> TalkLoudspeaker | None:
     from echowarp.app.loudspeaker import TalkLoudspeaker
 
     return TalkLoudspeaker(settings)
+
+
+def _open_entrance(settings: Settings) -> WebEntrance | None:
+    if settings.web_port is None:
+        return None
+    # What serves browsers takes time to load, and most servers need none of it.
+    from echowarp.app.web_door import WebEntrance
+
+    source = None if settings.source == "none" else _source_name(settings)
+    return WebEntrance.open(settings, source)
+
+
+def _say_entrance(settings: Settings, entrance: WebEntrance) -> None:
+    where = f"{settings.bind or 'HOST'}:{settings.web_port}"
+    if ":" in (settings.bind or ""):
+        where = f"[{settings.bind}]:{settings.web_port}"
+    schemes = "https" if settings.password is not None else "http"
+    log.info("listen in a browser: %s://%s/", schemes, where)
+    log.info("the web port's certificate: SHA-256 %s", entrance.certificate.facts.fingerprint)
 
 
 def _source_name(settings: Settings) -> str:

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
-from echowarp.app.ban_keeper import BanKeeper
+from echowarp.app.ban_keeper import BanKeeper, log_turned_away
 from echowarp.app.engine import Engine, Quit, Report, Task
 from echowarp.app.sender import Counters, Join, Leave, Open, Pause, Sender, SessionCommand
+from echowarp.app.server_choices import MAX_CONTROL_READ_BYTES, random_u32, suite_of
 from echowarp.app.supervisor import Supervisor
 from echowarp.app.switchboard import Loudspeaker, Switchboard
 from echowarp.app.talks import Talks, refuse
@@ -18,27 +19,21 @@ from echowarp.app.totals import Total
 from echowarp.app.words import listeners
 from echowarp.config.settings import Settings
 from echowarp.crypto.schedule import SessionKeys
-from echowarp.crypto.suite import Suite, audio_key
+from echowarp.crypto.suite import audio_key
 from echowarp.device.seams import Source
 from echowarp.media.format import Format
 from echowarp.net.sockets import ServerSockets
 from echowarp.net.tcp_server import TcpServer
 from echowarp.net.udp_server import UdpSender, UdpServer, Way
+from echowarp.session.address import IpNetwork
 from echowarp.session.gate import DatagramGate, Feedback
 from echowarp.session.relay import TALK_TYPES
-from echowarp.session.server import (
-    Joined,
-    Left,
-    Said,
-    Server,
-    ServerEvent,
-    TurnedAway,
-    WrongPassword,
-)
+from echowarp.session.server import Joined, Left, Said, Server, ServerEvent, WrongPassword
 from echowarp.wire.codes import Code
 from echowarp.wire.records import Anchor, End, EndReason, Stream
 
 if TYPE_CHECKING:
+    from echowarp.app.web_door import WebDoor, WebEntrance
     from echowarp.app.workers import Workers
 
 log = logging.getLogger(__name__)
@@ -48,9 +43,10 @@ class ServerApp:
     """Runs one server.
 
     prs: the encoded password; source: None for a server without one, which only passes
-    on what talkers say; loudspeaker: where they are played as well. Three threads:
-    control (TCP), udp (receives, and sends where there is no source), engine (sends);
-    with --workers above 1 processes send, and a thread looks after each.
+    on what talkers say; loudspeaker: where they are played as well; entrance: of the web
+    door, if there is to be one. Three threads: control (TCP), udp (receives, and sends
+    where there is no source), engine (sends); with --workers above 1 processes send, and a
+    thread looks after each of them, and of the web door's.
     """
 
     def __init__(
@@ -61,17 +57,18 @@ class ServerApp:
         sockets: ServerSockets,
         supervisor: Supervisor,
         loudspeaker: Loudspeaker | None = None,
+        entrance: WebEntrance | None = None,
     ) -> None:
         self._settings = settings
         self._supervisor = supervisor
         self._sockets = sockets
-        self.suite = _suite(settings)
+        self.suite = suite_of(settings)
         talkers_come = source is None or settings.talkback
         self._gate: DatagramGate[Way] = DatagramGate(
             talk_types=TALK_TYPES if talkers_come else frozenset()
         )
         self._guests: SimpleQueue[tuple[int, str, SessionKeys | None]] = SimpleQueue()
-        self._bans = BanKeeper(settings, guarded=bool(prs))
+        self._bans = BanKeeper(settings, guarded=bool(prs), banned=self._on_banned)
         self._finishing = False
         self._turned_away = 0
         self._strangers = Total("%d connections came to nothing in the last minute")
@@ -80,7 +77,7 @@ class ServerApp:
             prs=prs,
             suite=self.suite,
             max_clients=settings.max_clients,
-            admission=self._bans.admission(),
+            admission=self._bans.admission,
             random_bytes=os.urandom,
             streams=self._streams,
         )
@@ -102,13 +99,14 @@ class ServerApp:
             tick=self._on_tick,
         )
         self._workers: Workers | None = None
+        self._web = None if entrance is None else self._make_door(prs, entrance)
         self.engine = None if source is None else self._make_engine(source, sender)
 
     def _make_sender(self, source: Source, udp: UdpSender) -> Sender:
         return Sender(
             udp,
-            first_seq=_random_u32(),
-            first_time=_random_u32(),
+            first_seq=random_u32(),
+            first_time=random_u32(),
             block_ns=source.format.block_ns,
             exhausted=self._on_exhausted,
         )
@@ -120,8 +118,8 @@ class ServerApp:
         self._workers = Workers(
             self._settings.workers,
             self._sockets.udp,
-            first_seq=_random_u32(),
-            first_time=_random_u32(),
+            first_seq=random_u32(),
+            first_time=random_u32(),
             block_ns=source.format.block_ns,
             live=not source.waits_for_listener,
             post=self._post,
@@ -153,11 +151,22 @@ class ServerApp:
         return Engine(
             source,
             outlet or self._make_workers(source),
+            ear=None if self._web is None else self._web.ear,
             timers=board,
             duration_s=self._settings.duration,
             anchored=self._on_anchor,
             finished=self._on_finished,
         )
+
+    def _make_door(self, prs: bytes, entrance: WebEntrance) -> WebDoor:
+        # What serves browsers takes time to load, and most servers need none.
+        from echowarp.app.web_door import WebDoor
+        from echowarp.app.web_host import WebHost
+
+        host = WebHost(
+            self.server, self._bans, lambda: self.engine, self.talks, source=entrance.source
+        )
+        return WebDoor(self._settings, prs, entrance, host, self.tcp.post)
 
     def _post(self, command: Task | SessionCommand | Feedback) -> None:
         if self.engine is not None:
@@ -173,7 +182,7 @@ class ServerApp:
     @property
     def sessions(self) -> int:
         """How many listeners are connected."""
-        return self.server.sessions
+        return self.server.sessions + (0 if self._web is None else self._web.listeners)
 
     @property
     def report(self) -> Report | None:
@@ -202,19 +211,22 @@ class ServerApp:
             self._workers.start(self._supervisor)
         self._supervisor.spawn("control", self.tcp.run)
         self._supervisor.spawn("udp", self.udp.run)
+        if self._web is not None:
+            self._web.start(self._supervisor)
 
     def reread_bans(self) -> None:
         """Reads the ban list's file again. From any thread."""
         if self._bans.active:
-            self.tcp.post(lambda now_ns: self._bans.reread(self.server))
+            self.tcp.post(self._on_bans_changed)
 
     def stop(self) -> None:
         """Says goodbye and ends the threads."""
         self.tcp.post(lambda now_ns: self.server.close_all(Code.CLOSING, now_ns))
         self.tcp.stop()
         self.udp.stop()
-        if self._workers is not None:
-            self._workers.close()
+        for each in (self._workers, self._web):
+            if each is not None:
+                each.close()
         if self.engine is not None:
             self.engine.post(Quit())
         self._supervisor.join()
@@ -224,6 +236,15 @@ class ServerApp:
         return [] if self.engine is None else [self.engine.stream()]
 
     # On the control thread.
+
+    def _on_banned(self, network: IpNetwork) -> None:
+        if self._web is not None:
+            self._web.banned(network)
+
+    def _on_bans_changed(self, now_ns: int) -> None:
+        self._bans.reread(self.server)
+        if self._web is not None:
+            self._web.bans_changed()
 
     def _on_progress(self, now_ns: int) -> None:
         for event in self.server.events():
@@ -256,7 +277,7 @@ class ServerApp:
             self._bans.guessed(event)
         else:
             self._turned_away += 1
-            _log_turned_away(event)
+            log_turned_away(event)
 
     # On the engine's thread, or whichever sends.
 
@@ -285,6 +306,8 @@ class ServerApp:
         def finish(now_ns: int) -> None:
             self._finishing = True
             self.server.finish(end, now_ns)
+            if self._web is not None:
+                self._web.finished(why)
 
         why = "--duration is over" if end.reason is EndReason.STOPPED else "the source has ended"
         log.info("%s; saying goodbye to %s", why, listeners(self.sessions))
@@ -323,26 +346,3 @@ class ServerApp:
         for paused in self._gate.silent(now_ns):
             log.info("a listener is not heard by UDP any more; its stream pauses")
             self._order(Pause(paused.connection))
-
-
-MAX_CONTROL_READ_BYTES = 2048
-"""With as much again in the buffer, an unfinished connection holds under 4 KiB."""
-
-
-def _random_u32() -> int:
-    """Where a stream's sequence numbers, or its time, begin."""
-    return int.from_bytes(os.urandom(4), "big")
-
-
-def _suite(settings: Settings) -> Suite:
-    if settings.is_ssl:
-        return Suite.ENCRYPTED
-    return Suite.INTEGRITY if settings.is_integrity_control else Suite.NONE
-
-
-def _log_turned_away(event: TurnedAway) -> None:
-    if event.code in (Code.BANNED, Code.FULL):
-        why = "it is banned" if event.code is Code.BANNED else "the server is full"
-        log.info("%s was turned away: %s", event.host, why)
-    else:
-        log.debug("%s: no session: %s (%s)", event.host, event.detail, event.code)

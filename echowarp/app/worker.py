@@ -6,10 +6,8 @@ when that socket does: when the server wants it to, or is no more.
 
 from __future__ import annotations
 
-import pickle
 import signal
 import socket
-import struct
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,12 +15,9 @@ from typing import TypeAlias
 
 from echowarp.app.engine import MAX_BACKLOG_NS
 from echowarp.app.interpreter import make_ready
+from echowarp.app.process_link import READ_BYTES, Failed, Ready, Unpacker, pack
 from echowarp.app.sender import Block, Counters, Sender, SenderCommand
 from echowarp.net.udp_server import UdpSender
-
-READ_BYTES = 1 << 16
-
-_LENGTH = struct.Struct("=I")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,53 +40,14 @@ Order: TypeAlias = Begin | Mark | SenderCommand
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
-    """The worker is there."""
-
-
-@dataclass(frozen=True, slots=True)
 class Exhausted:
     """A listener's numbers are spent."""
 
     connection: int
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """The worker ends by an error."""
-
-    text: str
-
-
 News: TypeAlias = Ready | Counters | Exhausted | Failed
 """What a worker tells."""
-
-
-def pack(message: Order | News) -> bytes:
-    """A message as it travels between the server's own processes."""
-    body = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
-    return _LENGTH.pack(len(body)) + body
-
-
-class Unpacker:
-    """Cuts what a socket brings into messages."""
-
-    def __init__(self) -> None:
-        self._data = bytearray()
-
-    def feed(self, data: bytes) -> Iterator[Order | News]:
-        """The messages that are whole now."""
-        self._data += data
-        at, end = 0, len(self._data)
-        while end - at >= _LENGTH.size:
-            body_at = at + _LENGTH.size
-            (length,) = _LENGTH.unpack_from(self._data, at)
-            if end - body_at < length:
-                break
-            at = body_at + length
-            message: Order | News = pickle.loads(memoryview(self._data)[body_at:at].tobytes())
-            yield message
-        del self._data[:at]
 
 
 def run_worker(link: socket.socket, udp: Sequence[socket.socket]) -> None:

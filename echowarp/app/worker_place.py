@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from echowarp.app.child_process import ChildProcess
+from echowarp.app.process_link import pack
 from echowarp.app.sender import Counters
-from echowarp.app.worker import Begin, Mark, pack
-from echowarp.app.worker_process import WorkerProcess
+from echowarp.app.worker import Begin, Mark
 from echowarp.media.format import NS_PER_S
 
 MARK_EVERY_NS = NS_PER_S // 4
@@ -21,7 +22,7 @@ class WorkerPlace:
 
     def __init__(self, number: int) -> None:
         self.number = number
-        self.process: WorkerProcess | None = None
+        self.process: ChildProcess | None = None
         self.is_ready = False
         self.connections: set[int] = set()
         self.counters = Counters()

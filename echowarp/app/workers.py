@@ -15,13 +15,14 @@ from collections.abc import Callable, Sequence
 from functools import partial, reduce
 from queue import Empty, SimpleQueue
 
+from echowarp.app.child_process import ChildProcess
 from echowarp.app.engine import Task
+from echowarp.app.process_link import Ready, pack
 from echowarp.app.sender import Block, Counters, Join, Leave, Open, Pause, SenderCommand
 from echowarp.app.supervisor import JOIN_S, Supervisor
 from echowarp.app.words import listeners
-from echowarp.app.worker import Begin, Exhausted, News, Ready, pack
+from echowarp.app.worker import Begin, Exhausted, News, run_worker
 from echowarp.app.worker_place import WorkerPlace
-from echowarp.app.worker_process import WorkerProcess
 from echowarp.errors import EchoWarpError
 from echowarp.media.format import NS_PER_S
 from echowarp.net.waker import Waker
@@ -142,7 +143,7 @@ class Workers:
         """Tells the engine of one process from its start to its end. Returns why it did
         not get ready, None when it did."""
         try:
-            process = WorkerProcess(self._udp)
+            process = ChildProcess(run_worker, (tuple(self._udp),), name="echowarp worker")
         except EchoWarpError as error:
             if not is_first:
                 log.warning("worker %d: %s", worker.number, error)
@@ -216,10 +217,10 @@ class Workers:
         if worker.process is not None and worker.is_stuck(now_ns):
             self._replace(worker, "it does not keep up")
 
-    def _on_started(self, worker: WorkerPlace, process: WorkerProcess) -> None:
+    def _on_started(self, worker: WorkerPlace, process: ChildProcess) -> None:
         worker.process = process
 
-    def _on_news(self, worker: WorkerPlace, process: WorkerProcess, news: News) -> None:
+    def _on_news(self, worker: WorkerPlace, process: ChildProcess, news: News) -> None:
         if worker.process is not process:
             return
         if isinstance(news, Ready):
@@ -238,7 +239,7 @@ class Workers:
             self._open.discard(news.connection)
             self._exhausted(news.connection)
 
-    def _on_ended(self, worker: WorkerPlace, process: WorkerProcess) -> None:
+    def _on_ended(self, worker: WorkerPlace, process: ChildProcess) -> None:
         if worker.process is process:
             self._replace(worker, process.failure)
 

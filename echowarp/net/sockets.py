@@ -61,6 +61,19 @@ def open_server_sockets(bind: str | None, port: int) -> ServerSockets:
     return ServerSockets(tcp=tuple(tcp), udp=tuple(udp), port=port)
 
 
+def open_web_sockets(bind: str | None, port: int) -> tuple[socket.socket, ...]:
+    """Binds TCP to the port of the web door, where the server's other port is bound. All are
+    non-blocking. bind: as of `open_server_sockets`. Raises ConfigError likewise."""
+    opened: list[socket.socket] = []
+    try:
+        opened.extend(_open(where, socket.SOCK_STREAM) for where in _places(bind, port))
+    except (OSError, UnicodeError) as error:
+        for each in opened:
+            each.close()
+        raise ConfigError(_bind_problem(error, bind, port, "--web_port")) from error
+    return tuple(opened)
+
+
 _Address: TypeAlias = tuple[Any, ...]
 _Place: TypeAlias = tuple[int, _Address]
 
@@ -177,7 +190,9 @@ def _ask_packet_info(udp: socket.socket) -> None:
         udp.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
 
 
-def _bind_problem(error: OSError | UnicodeError, bind: str | None, port: int) -> str:
+def _bind_problem(
+    error: OSError | UnicodeError, bind: str | None, port: int, option: str = "--udp_port"
+) -> str:
     advice = None if bind is None else zone_advice(bind)
     if advice is not None:
         return f"--bind {advice}"
@@ -186,7 +201,7 @@ def _bind_problem(error: OSError | UnicodeError, bind: str | None, port: int) ->
     if error.errno == errno.EADDRINUSE:
         return (
             f"port {port} is in use by another program: stop it, or choose another "
-            "port with --udp_port"
+            f"port with {option}"
         )
     if error.errno == errno.EACCES:
         return f"port {port} may not be used without privileges: choose one above 1023"

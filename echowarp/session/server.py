@@ -108,7 +108,7 @@ class Server:
     ) -> None:
         self._prs = prs
         self._suite = suite
-        self._max_clients = max_clients
+        self.max_clients = max_clients
         self._admission = admission
         self._random_bytes = random_bytes
         self._streams = streams
@@ -159,7 +159,7 @@ class Server:
             return Code.CLOSING
         if self._prs and self._admission.is_banned(host):
             return Code.BANNED
-        return Code.FULL if self.sessions >= self._max_clients else None
+        return Code.FULL if self.sessions >= self.max_clients else None
 
     def _make_room(self, host: str, now_ns: int) -> bool:
         """Closes the oldest unfinished handshake when there are too many. A wrong
@@ -330,7 +330,7 @@ class Server:
     def _begin(self, connection: int, keys: SessionKeys, now_ns: int) -> None:
         held = self._connections[connection]
         # Room is asked for again: others may have finished meanwhile.
-        if self.sessions >= self._max_clients:
+        if self.sessions >= self.max_clients:
             held.close(Code.FULL, "full meanwhile", now_ns)
             return
         user = self._users[connection] = self._free_user()

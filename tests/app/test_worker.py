@@ -10,8 +10,9 @@ import pytest
 
 from echowarp.app import worker
 from echowarp.app.engine import MAX_BACKLOG_NS
+from echowarp.app.process_link import Failed, Ready, Unpacker, pack
 from echowarp.app.sender import Block, Counters, Join, Open
-from echowarp.app.worker import Begin, Exhausted, Failed, Mark, News, Order, Ready, Unpacker, pack
+from echowarp.app.worker import Begin, Exhausted, Mark, News, Order
 from echowarp.crypto.suite import Suite
 from echowarp.net.udp_server import UdpSender, Way
 from echowarp.wire.datagram import DatagramType, parse_block, parse_header

@@ -5,7 +5,7 @@ from __future__ import annotations
 import select
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from queue import Empty, SimpleQueue
 from types import SimpleNamespace
 
@@ -13,9 +13,10 @@ import pytest
 
 from echowarp.app import workers as module
 from echowarp.app.engine import Task
+from echowarp.app.process_link import Ready, Unpacker
 from echowarp.app.sender import Block, Counters, Join, Leave, Open
 from echowarp.app.supervisor import Supervisor
-from echowarp.app.worker import Begin, Exhausted, News, Order, Ready, Unpacker
+from echowarp.app.worker import Begin, Exhausted, News, Order
 from echowarp.app.workers import Workers
 from echowarp.crypto.suite import Suite
 from echowarp.errors import EchoWarpError
@@ -34,7 +35,7 @@ class FakeProcess:
     made: list[FakeProcess]
     failing = ""
 
-    def __init__(self, udp: Sequence[socket.socket]) -> None:
+    def __init__(self, *arguments: object, name: str) -> None:
         if self.failing:
             raise EchoWarpError(self.failing)
         self.link, self.theirs = socket.socketpair()
@@ -62,17 +63,17 @@ class FakeProcess:
             return []
 
     def news(self, stop: socket.socket) -> Iterator[News]:
-        """As of WorkerProcess."""
+        """As of ChildProcess."""
         while (news := self._news.get()) is not None:
             yield news
 
     def kill(self) -> None:
-        """As of WorkerProcess."""
+        """As of ChildProcess."""
         self.killed = True
         self._news.put(None)
 
     def end(self) -> None:
-        """As of WorkerProcess."""
+        """As of ChildProcess."""
         self.link.close()
         self.theirs.close()
 
@@ -87,7 +88,7 @@ class Scene:
         self.exhausted: list[int] = []
         self._tasks: SimpleQueue[Task] = SimpleQueue()
         patch.setattr(FakeProcess, "made", self.made, raising=False)
-        patch.setattr(module, "WorkerProcess", FakeProcess)
+        patch.setattr(module, "ChildProcess", FakeProcess)
         clock = SimpleNamespace(monotonic_ns=lambda: self.now_ns, monotonic=lambda: 0.0)
         patch.setattr(module, "time", clock)
         self.supervisor = Supervisor()
@@ -278,10 +279,10 @@ def test_one_that_cannot_start_is_one_clear_line(monkeypatch: pytest.MonkeyPatch
 def test_a_failure_of_our_own_ends_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     made = Scene(monkeypatch)
 
-    def broken(udp: Sequence[socket.socket]) -> FakeProcess:
+    def broken(*arguments: object, name: str) -> FakeProcess:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(module, "WorkerProcess", broken)
+    monkeypatch.setattr(module, "ChildProcess", broken)
     made.workers.start(made.supervisor)
     with pytest.raises(RuntimeError, match="a bug"):
         made.supervisor.raise_error()

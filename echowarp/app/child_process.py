@@ -1,4 +1,4 @@
-"""A worker process as the server holds it: its start, its end, and the socket between."""
+"""A process of ours as the server holds it: its start, its end, and the socket between."""
 
 from __future__ import annotations
 
@@ -7,37 +7,34 @@ import multiprocessing
 import signal
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from multiprocessing.connection import wait
+from typing import Any
 
-from echowarp.app.sender import Counters
-from echowarp.app.worker import (
-    READ_BYTES,
-    Exhausted,
-    Failed,
-    News,
-    Ready,
-    Unpacker,
-    run_worker,
-)
+from echowarp.app.process_link import READ_BYTES, Failed, Ready, Unpacker
 from echowarp.errors import EchoWarpError
 
 START_S = 20.0
 """A busy machine may take seconds to start an interpreter."""
 GOODBYE_S = 0.5
-"""How long a worker may take to end once it is told to."""
+"""How long one may take to end once it is told to."""
 
 
-class WorkerProcess:
+class ChildProcess:
     """A process that was started. Raises EchoWarpError when the system starts none.
 
-    udp: the sockets that it sends from, the server's own. Its news are read by one
-    thread, its link is written by another.
+    run: all that it runs, called with its end of the link and then with `arguments`;
+    name: what it is called. Its news are read by one thread, its link is written by
+    another.
     """
 
-    def __init__(self, udp: Sequence[socket.socket]) -> None:
+    def __init__(
+        self, run: Callable[..., None], arguments: tuple[object, ...], *, name: str
+    ) -> None:
         self.failure = "it has ended"
         """Why its news ended."""
+        self.exit_status = 1
+        """What an end by that is to the user."""
         try:
             self.link, theirs = socket.socketpair()
         except OSError as error:
@@ -45,7 +42,7 @@ class WorkerProcess:
         self.link.setblocking(False)
         # An interpreter of its own on every system: a fork would take locks and keys along.
         self._process = multiprocessing.get_context("spawn").Process(
-            target=run_worker, args=(theirs, tuple(udp)), name="echowarp worker", daemon=True
+            target=run, args=(theirs, *arguments), name=name, daemon=True
         )
         try:
             with theirs, _signals_held():
@@ -59,7 +56,7 @@ class WorkerProcess:
         """The process's id."""
         return self._process.pid
 
-    def news(self, stop: socket.socket) -> Iterator[News]:
+    def news(self, stop: socket.socket) -> Iterator[Any]:
         """What it tells, until it ends. It is told to end when `stop` becomes readable,
         and given up when that, or its beginning, takes too long."""
         unpacker = Unpacker()
@@ -82,9 +79,8 @@ class WorkerProcess:
             if not data:
                 return
             for news in unpacker.feed(data):
-                assert isinstance(news, Ready | Failed | Exhausted | Counters)
                 if isinstance(news, Failed):
-                    self.failure = news.text
+                    self.failure, self.exit_status = news.text, news.exit_status
                 elif isinstance(news, Ready):
                     deadline_s = None
                 yield news

@@ -35,12 +35,15 @@ from echowarp.app.web_messages import (
 from echowarp.app.web_site import WebSite
 from echowarp.errors import EchoWarpError
 from echowarp.media.format import NS_PER_S
-from echowarp.net.web_server import WebLimits, WebServer
+from echowarp.net.web_seams import WebLimits
+from echowarp.net.web_server import WebServer
 from echowarp.session.address import network_of
 from echowarp.session.web_login import WebLogin
 
 FIGURES_EVERY_S = 1.0
 EXPIRE_EVERY_S = 60.0
+SPARE_CONNECTIONS, SPARE_PER_ADDRESS = 448, 64
+"""Besides those of listeners."""
 
 
 def run_web(
@@ -145,7 +148,10 @@ class WebProcess:
             self._site,
             context=plan.certificate.context(),
             group=network_of,
-            limits=WebLimits(),
+            limits=WebLimits(
+                connections=SPARE_CONNECTIONS + 2 * plan.max_clients,
+                per_address=SPARE_PER_ADDRESS + plan.max_clients,
+            ),
             on_look=self._on_look,
         )
         self._listeners = Listeners(

@@ -13,12 +13,11 @@ import ssl
 import time
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Protocol
 
 from echowarp.net.waker import Waker
 from echowarp.net.web_connection import Phase, WebConnection
+from echowarp.net.web_seams import WebHandler, WebLimits
 
 NS_PER_S = 1_000_000_000
 LOOK_EVERY_NS = NS_PER_S // 5
@@ -31,37 +30,6 @@ STOP_GRACE_NS = NS_PER_S // 2
 ACCEPT_PAUSE_NS = NS_PER_S // 5
 """After an accept that failed for want of file descriptors."""
 ACCEPTS_A_TURN = 16
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WebLimits:
-    """What strangers may take. connections: at once; per_address: of those, by one;
-    first_request_ns: until a first request has come whole; stall_ns: how long a peer
-    may take nothing of what waits for it."""
-
-    connections: int = 512
-    per_address: int = 64
-    first_request_ns: int = 8 * NS_PER_S
-    stall_ns: int = 20 * NS_PER_S
-
-
-class WebHandler(Protocol):
-    """What is behind the sockets. Called on the server's thread."""
-
-    def opened(self, connection: WebConnection, now_ns: int) -> None:
-        """Bytes can be exchanged; TLS, if any, is up."""
-
-    def received(self, connection: WebConnection, data: bytes, now_ns: int) -> None:
-        """Bytes came; b"" when the peer has no more to say."""
-
-    def drained(self, connection: WebConnection, now_ns: int) -> None:
-        """All that waited has been sent."""
-
-    def closed(self, connection: WebConnection, now_ns: int) -> None:
-        """It is gone."""
-
-    def tick(self, now_ns: int) -> None:
-        """Some tenths of a second have passed."""
 
 
 class WebServer:

@@ -6,6 +6,7 @@
     ├── ConnectError         4  no connection; the user checks address, network and firewall
     ├── DeviceError          5  an audio device; the user chooses or frees another
     ├── StorageError         1  a file could not be written while running; the user makes room
+    ├── MismatchError        1  what came back is not what was sent; the user tries again
     ├── ReaderGone           0  the program that read our standard output has left
     └── ProtocolError        1  bytes from outside break the protocol; parsers raise only this
 
@@ -47,6 +48,12 @@ class DeviceError(EchoWarpError):
 
 class StorageError(EchoWarpError):
     """A file could not be written while running (disk full, removed medium)."""
+
+    exit_status = 1
+
+
+class MismatchError(EchoWarpError):
+    """A file that came back from a server is not the one that was sent there."""
 
     exit_status = 1
 

@@ -17,11 +17,14 @@ from typing import TextIO
 from echowarp import __version__
 from echowarp.config.argv import TESTS, Command, Invocation, parse_command_line
 from echowarp.config.conf import write_conf
-from echowarp.config.help import help_text
+from echowarp.config.help import cache_help_text, help_text
 from echowarp.config.settings import Settings
 from echowarp.errors import ConfigError, EchoWarpError, StorageError
 from echowarp.ui.logs import set_up_logging
 from echowarp.ui.terminal import Terminal, wants_live_line
+
+CACHE = "cache"
+"""The first word of a command of its own."""
 
 log = logging.getLogger("echowarp.main")  # also when this module is run as __main__
 
@@ -37,7 +40,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else list(argv)
     verbose = bool({"-v", "--verbose"} & set(arguments))
     try:
-        _dispatch(parse_command_line(arguments, os.environ))
+        if arguments[:1] == [CACHE]:
+            _cache(arguments[1:])
+        else:
+            _dispatch(parse_command_line(arguments, os.environ))
     except EchoWarpError as error:
         if str(error):
             _complain(str(error), logging.ERROR if error.exit_status else logging.INFO)
@@ -95,6 +101,26 @@ def _dispatch(invocation: Invocation) -> None:
         _run(invocation.settings, invocation.save_config, invocation.notices)
 
 
+def _cache(arguments: Sequence[str]) -> None:
+    """Runs `echowarp cache`."""
+    from echowarp.config.cache_options import Job, parse_cache_line
+
+    invocation = parse_cache_line(arguments, os.environ)
+    settings = invocation.settings
+    if invocation.job is Job.HELP:
+        _print(cache_help_text())
+        return
+    from echowarp.app.run_cache import run_cache
+
+    terminal = _open_terminal(verbose=settings.verbose, quiet=settings.quiet)
+    for notice in invocation.notices:
+        log.warning(notice)
+    try:
+        run_cache(settings, terminal, _print)
+    finally:
+        terminal.clear()
+
+
 def _list_devices(settings: Settings) -> None:
     from echowarp.device.card import device_table
 
@@ -105,7 +131,7 @@ def _list_devices(settings: Settings) -> None:
 def _list_users(settings: Settings, notices: Sequence[str]) -> None:
     from echowarp.app.list_users import list_users
 
-    _open_terminal(settings)
+    _terminal_of(settings)
     for notice in notices:
         log.warning(notice)
     for line in list_users(settings):
@@ -152,7 +178,7 @@ def _run(settings: Settings, save_to: str | None, notices: Sequence[str]) -> Non
     else:
         from echowarp.app.run_client import run_client as run
 
-    terminal = _open_terminal(settings)
+    terminal = _terminal_of(settings)
     for notice in notices:
         log.warning(notice)
     if save_to is not None:
@@ -170,7 +196,7 @@ def _run_test(invocation: Invocation) -> None:
     from echowarp.app.self_test import run_self_test
     from echowarp.app.simulate import run_simulation
 
-    terminal = _open_terminal(invocation.settings)
+    terminal = _terminal_of(invocation.settings)
     for notice in invocation.notices:
         log.warning(notice)
     is_real = invocation.command is Command.SELF_TEST
@@ -178,16 +204,22 @@ def _run_test(invocation: Invocation) -> None:
     run(invocation.settings, invocation.impairment, terminal.print, terminal.show)
 
 
-def _open_terminal(settings: Settings) -> Terminal:
+def _terminal_of(settings: Settings) -> Terminal:
+    return _open_terminal(
+        verbose=settings.verbose, quiet=settings.quiet, is_error_log=settings.is_error_log
+    )
+
+
+def _open_terminal(*, verbose: bool, quiet: bool, is_error_log: bool = False) -> Terminal:
     """The terminal, with the log set up to go there: once in a run."""
-    live = wants_live_line(sys.stderr, os.environ, quiet=settings.quiet)
+    live = wants_live_line(sys.stderr, os.environ, quiet=quiet)
     terminal = Terminal(_own_stderr(), live=live)
     try:
         set_up_logging(
             terminal,
-            verbose=settings.verbose,
-            quiet=settings.quiet,
-            error_file=settings.is_error_log,
+            verbose=verbose,
+            quiet=quiet,
+            error_file=is_error_log,
             today=datetime.date.today(),
         )
     except OSError as error:

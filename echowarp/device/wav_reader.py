@@ -64,17 +64,20 @@ class WavReader:
     """An open WAV file: 8, 16, 24, 32-bit integer or 32, 64-bit float PCM.
 
     rate: frames a second; channels: 1..8; frames: whole frames that the file holds;
-    truncated: the header promises more than the file holds.
+    truncated: the header promises more than the file holds. opened: the file itself, if it
+    is none of the disk, and its bytes, as many as there may be where that is unknown; path
+    is then only what it is called.
 
     Raises ConfigError (one line) when the file is missing, not a readable regular
     file, not a WAV, compressed, empty or of a format that cannot be sent.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, opened: tuple[BinaryIO, int] | None = None) -> None:
         self._path = path
-        self._file = _open(path)
+        self._file = _open(path) if opened is None else opened[0]
         try:
-            layout = _read_header(self._file, path)
+            file_bytes = os.fstat(self._file.fileno()).st_size if opened is None else opened[1]
+            layout = _read_header(self._file, file_bytes, path)
         except ConfigError:
             self._file.close()
             raise
@@ -104,10 +107,11 @@ class WavReader:
         self._frames_left = self._frames_left - got if len(data) == wanted else 0
         return to_s16(data[: got * frame_bytes], self._layout.encoding)
 
-    def rewind(self) -> None:
-        """Goes back to the first frame."""
-        self._file.seek(self._layout.data_start)
-        self._frames_left = self.frames
+    def rewind(self, to_frame: int = 0) -> None:
+        """Goes to a frame, to the end where there are not so many."""
+        to_frame = min(to_frame, self.frames)
+        self._file.seek(self._layout.data_start + to_frame * self._layout.frame_bytes)
+        self._frames_left = self.frames - to_frame
 
     def close(self) -> None:
         """Closes the file. Idempotent."""
@@ -130,8 +134,7 @@ def _open(path: str) -> BinaryIO:
         raise ConfigError(f"{path}: cannot be read: {reason}") from error
 
 
-def _read_header(file: BinaryIO, path: str) -> _Layout:
-    file_bytes = os.fstat(file.fileno()).st_size
+def _read_header(file: BinaryIO, file_bytes: int, path: str) -> _Layout:
     start = file.read(12)
     kind = start[:4]
     if file_bytes == 0:

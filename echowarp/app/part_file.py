@@ -1,0 +1,100 @@
+"""A download on its way to its name: `NAME.part` until it is verified."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from typing import BinaryIO
+
+from echowarp.errors import ConfigError, StorageError
+
+EXTENSION = ".part"
+READ_BYTES = 1 << 20
+
+
+class PartFile:
+    """The file that a download is written to; under its own name only once it is kept.
+
+    path: that name; overwrite: it may be replaced; resume: go on with what an earlier run
+    has left. Raises ConfigError when it cannot be made.
+    """
+
+    def __init__(self, path: str, *, overwrite: bool, resume: bool) -> None:
+        self.path = path
+        self._part = path + EXTENSION
+        check_output(path, overwrite=overwrite)
+        self._overwrite = overwrite
+        try:
+            existed = resume and os.path.isfile(self._part)
+            self._file: BinaryIO = open(self._part, "r+b" if existed else "wb")  # noqa: SIM115
+            self._digest = hashlib.sha256()
+            self.size = 0
+            while data := self._file.read(READ_BYTES) if existed else b"":
+                self._digest.update(data)
+                self.size += len(data)
+        except OSError as error:
+            raise ConfigError(f"{self._part}: cannot be written: {error.strerror}") from error
+
+    @property
+    def name(self) -> str:
+        """Where it is for now."""
+        return self._part
+
+    @property
+    def sha256(self) -> str:
+        """Of what is there, in small hexadecimal digits."""
+        return self._digest.hexdigest()
+
+    def write(self, pieces: Iterable[bytes]) -> None:
+        """Takes the next bytes. Raises StorageError."""
+        for piece in pieces:
+            try:
+                self._file.write(piece)
+            except OSError as error:
+                raise self._storage_error(error) from error
+            self._digest.update(piece)
+            self.size += len(piece)
+
+    def restart(self) -> None:
+        """Begins anew. Raises StorageError."""
+        try:
+            self._file.seek(0)
+            self._file.truncate()
+        except OSError as error:
+            raise self._storage_error(error) from error
+        self._digest = hashlib.sha256()
+        self.size = 0
+
+    def keep(self) -> None:
+        """Gives it its name. Raises StorageError and, when that is taken by now, ConfigError."""
+        try:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+            check_output(self.path, overwrite=self._overwrite)
+            os.replace(self._part, self.path)
+        except OSError as error:
+            raise self._storage_error(error) from error
+
+    def close(self, *, discard: bool = False) -> None:
+        """Leaves it to be gone on with, unless it is discarded or empty. Idempotent.
+        Raises StorageError."""
+        try:
+            if not self._file.closed:
+                self._file.close()
+                if discard or self.size == 0:
+                    os.unlink(self._part)
+        except OSError as error:
+            raise self._storage_error(error) from error
+
+    def _storage_error(self, error: OSError) -> StorageError:
+        return StorageError(f"{self._part}: cannot be written: {error.strerror}")
+
+
+def check_output(path: str, *, overwrite: bool) -> None:
+    """Raises ConfigError when there is something of that name that may not be replaced."""
+    if os.path.isdir(path):
+        raise ConfigError(f"{path}: is a folder, not a file to download to")
+    if os.path.lexists(path) and not overwrite:
+        raise ConfigError(f"{path}: exists already; --overwrite allows to replace it")

@@ -35,7 +35,14 @@ from echowarp.wire import datagram, feedback, handshake
 from echowarp.wire.buffer import RECORD_MAX_LEN, StreamBuffer
 from echowarp.wire.datagram import DatagramType, pack_header
 from echowarp.wire.handshake import FRAME_LEN, FrameType
+from echowarp.wire.http import RequestReader
+from echowarp.wire.http import State as HttpState
+from echowarp.wire.http_fields import HttpError
+from echowarp.wire.http_target import parse_form, parse_ws_uri
+from echowarp.wire.http_values import basic_credentials, parse_cookies, parse_range
 from echowarp.wire.records import Stream, parse_record
+from echowarp.wire.websocket import Role, WebSocket
+from echowarp.wire.websocket_handshake import ClientHandshake, accept_websocket, wants_websocket
 from tests.hostile.samples import HOST, KEYS, STREAM
 from tests.session.pair import Pair
 from tests.virtual import MS, START_NS, seeded_bytes
@@ -132,6 +139,80 @@ def wire_buffer(data: bytes) -> None:
             while not waiting and buffer.take_record() is not None:
                 pass
             assert len(buffer._data) < RECORD_MAX_LEN + 2
+
+
+def wire_http(data: bytes) -> None:
+    """Requests in pieces, as a server reads them; what is handed out is fit to be used."""
+    reader, now_ns = Reader(data), START_NS
+    requests = RequestReader(now_ns, max_body_bytes=256)
+    content = 0
+    with suppress(HttpError):
+        for piece in reader.pieces():
+            now_ns += len(piece) * MS
+            requests.receive(piece, now_ns)
+            while (request := requests.next_request()) is not None:
+                assert request.path == "*" or request.path[0] == "/"
+                assert "/../" not in f"{request.path}/"
+                parse_cookies(request.headers)
+                basic_credentials(request.headers)
+                parse_range(request.headers, 1_000)
+                if wants_websocket(request):
+                    accept_websocket(request)
+                content = 0
+                if requests.body_complete:
+                    requests.answered(now_ns)
+            content += len(requests.body())
+            assert content <= 256
+            if requests.state is HttpState.ANSWERING:
+                requests.answered(now_ns)
+            requests.handle_timeout(now_ns)
+
+
+def wire_http_response(data: bytes) -> None:
+    """What a server answers to the request for a WebSocket."""
+    handshake = ClientHandshake(parse_ws_uri("ws://h/audio"), seeded_bytes(1))
+    with suppress(ProtocolError):
+        for piece in Reader(data).pieces():
+            if handshake.receive(piece):
+                return
+        handshake.receive_eof()
+
+
+def wire_http_texts(data: bytes) -> None:
+    """Forms and URIs."""
+    text = data.decode("utf-8", "surrogateescape")
+    with suppress(HttpError):
+        parse_form(text)
+    with suppress(HttpError):
+        uri = parse_ws_uri(text)
+        assert uri.host and uri.target.isascii()
+        ClientHandshake(uri, seeded_bytes(1))
+
+
+def wire_websocket(data: bytes) -> None:
+    """Frames in pieces to either end: it must not matter where they are cut."""
+    reader = Reader(data)
+    to_client = reader.number() % 2 == 1
+    ends = [_websocket(to_client=to_client) for _ in range(2)]
+    if reader.number() % 2:
+        for end in ends:
+            end.close(START_NS)
+    pieces = list(reader.pieces())
+    ends[0].receive(b"".join(pieces), START_NS)
+    for piece in pieces:
+        ends[1].receive(piece, START_NS)
+        assert len(ends[1]._message) + len(ends[1]._buffer) <= 2 * 512 + 14
+    assert ends[0].events() == ends[1].events()
+    assert ends[0].closed == ends[1].closed
+    assert [bytes(piece) for piece in ends[0].to_send()] == list(map(bytes, ends[1].to_send()))
+
+
+def _websocket(*, to_client: bool) -> WebSocket:
+    return WebSocket(
+        Role.CLIENT if to_client else Role.SERVER,
+        max_message_bytes=512,
+        random_bytes=seeded_bytes(1) if to_client else None,
+    )
 
 
 def crypto_record(data: bytes) -> None:
@@ -358,7 +439,8 @@ def impairment(data: bytes) -> None:
 
 
 TARGETS: tuple[Target, ...] = (
-    *(wire_handshake, wire_records, wire_datagram, wire_feedback, wire_buffer, crypto_record),
+    *(wire_handshake, wire_records, wire_datagram, wire_feedback, wire_buffer),
+    *(wire_http, wire_http_response, wire_http_texts, wire_websocket, crypto_record),
     *(session_server_connection, session_client_session, session_server),
     *(session_inbox, session_gate, session_streams, media_repair),
     *(ban_list, config_file, password_file, wav_file, argv, impairment),

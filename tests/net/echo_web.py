@@ -132,8 +132,12 @@ class Talk:
         self.socket = socket.create_connection((parsed.host, parsed.port), WAIT_S)
         handshake = ClientHandshake(parsed, os.urandom)
         self.socket.sendall(handshake.request)
-        while not handshake.receive(self.socket.recv(65_536)):
-            pass
+        try:
+            while not handshake.receive(self.socket.recv(65_536)):
+                pass
+        except HttpError:
+            self.socket.close()
+            raise
         self.end = WebSocket(Role.CLIENT, max_message_bytes=MOST_BYTES, random_bytes=os.urandom)
         self.end.receive(handshake.take_rest(), time.monotonic_ns())
 

@@ -207,7 +207,7 @@ class Stage:
         folder.mkdir(exist_ok=True)
         self.folder = folder
         self.port = free_port()
-        self._password = password
+        self.password = password
         self.programs: list[Program] = []
 
     def run(self, name: str, *arguments: str, **options: Any) -> Program:
@@ -235,7 +235,7 @@ class Stage:
         """Starts a server and, if `ready`, waits until it listens."""
         where = () if bind is None else ("--bind", bind)
         fixed = (*where, "--udp_port", str(self.port), "--source", str(source))
-        options.setdefault("password", self._password)
+        options.setdefault("password", self.password)
         program = self.run(name, *fixed, *arguments, **options)
         if ready:
             program.says("listening on port")
@@ -252,7 +252,7 @@ class Stage:
     ) -> Program:
         """Starts a client. port: the stage's unless given."""
         where = ("--client", "--server_address", address, "--udp_port", str(port or self.port))
-        options.setdefault("password", self._password)
+        options.setdefault("password", self.password)
         return self.run(name, *where, "--sink", str(sink), *arguments, **options)
 
     def close(self) -> None:

@@ -5,10 +5,9 @@ Source: RFC 6455, sections 5.2, 5.3, 5.5 and 7.4.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from echowarp.errors import ProtocolError
 
@@ -19,6 +18,7 @@ MASK_BYTES = 4
 _FIN, _RESERVED, _OPCODE = 0x80, 0x70, 0x0F
 _MASKED, _LENGTH = 0x80, 0x7F
 _LENGTH_16, _LENGTH_64 = 126, 127
+_FIRST_CONTROL = 0x8
 
 
 class Opcode(IntEnum):
@@ -32,7 +32,7 @@ class Opcode(IntEnum):
     PONG = 0xA
 
 
-_KNOWN = frozenset(int(opcode) for opcode in Opcode)
+_OPCODES = {int(opcode): opcode for opcode in Opcode}
 
 
 class CloseCode(IntEnum):
@@ -61,8 +61,7 @@ class FrameError(ProtocolError):
         self.code = code
 
 
-@dataclass(frozen=True, slots=True)
-class FrameHead:
+class FrameHead(NamedTuple):
     """What stands before a payload. head_bytes: of the head itself; mask: empty for none."""
 
     final: bool
@@ -81,32 +80,40 @@ def parse_head(data: bytearray, at: int, *, masked: bool) -> FrameHead | None:
     if have < 1:
         return None
     first = data[at]
-    opcode = first & _OPCODE
+    opcode = _OPCODES.get(first & _OPCODE)
     if first & _RESERVED:
         raise FrameError("a frame with a reserved bit")
-    if opcode not in _KNOWN:
-        raise FrameError(f"a frame with the reserved opcode {opcode}")
-    if opcode >= Opcode.CLOSE and not first & _FIN:
+    if opcode is None:
+        raise FrameError(f"a frame with the reserved opcode {first & _OPCODE}")
+    is_control = opcode >= _FIRST_CONTROL
+    if is_control and not first & _FIN:
         raise FrameError("a control frame in fragments")
     if have < 2:
         return None
-    if bool(data[at + 1] & _MASKED) is not masked:
+    second = data[at + 1]
+    if (second >= _MASKED) is not masked:
         raise FrameError(f"a frame that is {'not ' if masked else ''}masked")
-    short = data[at + 1] & _LENGTH
-    if opcode >= Opcode.CLOSE and short > MAX_CONTROL_BYTES:
+    size, mask_at = second & _LENGTH, at + 2
+    if is_control and size > MAX_CONTROL_BYTES:
         raise FrameError("a control frame that is too long")
-    length_bytes = {_LENGTH_16: 2, _LENGTH_64: 8}.get(short, 0)
-    mask_at = at + 2 + length_bytes
-    head_bytes = 2 + length_bytes + (MASK_BYTES if masked else 0)
-    if have < head_bytes:
+    if size >= _LENGTH_16:
+        mask_at += 2 if size == _LENGTH_16 else 8
+    payload_at = mask_at + MASK_BYTES if masked else mask_at
+    if len(data) < payload_at:
         return None
-    size = int.from_bytes(data[at + 2 : mask_at], "big") if length_bytes else short
-    if length_bytes and (size < _LENGTH_16 or (length_bytes == 8 and size < 1 << 16)):
+    if size >= _LENGTH_16:
+        size = _long_size(data[at + 2 : mask_at])
+    mask = bytes(data[mask_at:payload_at])
+    return FrameHead(first >= _FIN, opcode, size, mask, payload_at - at)
+
+
+def _long_size(field: bytearray) -> int:
+    size = int.from_bytes(field, "big")
+    if size < _LENGTH_16 or (len(field) == 8 and size < 1 << 16):
         raise FrameError("a length in more bytes than it needs")
     if size >= 1 << 63:
         raise FrameError("a length with its highest bit set")
-    mask = bytes(data[mask_at : at + head_bytes])
-    return FrameHead(bool(first & _FIN), Opcode(opcode), size, mask, head_bytes)
+    return size
 
 
 def pack_head(opcode: Opcode, payload_bytes: int, mask: bytes = b"") -> bytes:

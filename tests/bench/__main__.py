@@ -28,6 +28,7 @@ BENCHES = {
     "target": "delay and missing blocks by network, simulated; clocks that run apart",
     "schemes": "delay against missing audio, ours and others, simulated",
     "wire": "sealing, opening, handshakes",
+    "websocket": "WebSocket frames beside another library, without sockets",
     "repair": "the erasure code",
     "resampler": "drift correction and rate conversion: cost and signal to noise",
     "mix": "mixing and gain",

@@ -89,6 +89,12 @@ SECTIONS = (
         "Without a sound card on either side.",
     ),
     ("wire", "Packets and handshakes", ""),
+    (
+        "websocket",
+        "WebSocket frames",
+        "Our state machine and that of the PyPI library `websockets`, which masks in C, fed in"
+        " turns and without sockets.",
+    ),
     ("repair", "Repair", ""),
     (
         "resampler",

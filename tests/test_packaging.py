@@ -107,7 +107,9 @@ def test_the_wheel_holds_the_package_alone(wheel: Path) -> None:
 
 
 def modules() -> list[Path]:
-    return list((ROOT / "echowarp").rglob("*.py"))
+    """The files of the package: its modules, and those of the page."""
+    package = ROOT / "echowarp"
+    return [*package.rglob("*.py"), *(package / "web").iterdir()]
 
 
 def test_the_requirements_are_two_and_said_twice_alike(wheel: Path) -> None:

@@ -27,7 +27,8 @@ STRANGE_POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
 """For what somebody has uploaded: whatever it is, it does nothing here."""
 FIELDS = (
     ("X-Content-Type-Options", "nosniff"),
-    ("Referrer-Policy", "no-referrer"),
+    # Without any referrer a browser tells no origin of a form either, and it is refused.
+    ("Referrer-Policy", "same-origin"),
     ("Cross-Origin-Opener-Policy", "same-origin"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
     ("X-Frame-Options", "DENY"),

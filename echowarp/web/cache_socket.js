@@ -91,17 +91,24 @@ function pause() {
 }
 
 /** An id made from a file's name: what may not be in one is left out. */
-export function idFor(name, taken, random) {
-  const plain = name
+export function idFor(fileName, taken, random) {
+  const name = fileName.replace(/^\.+/, "");
+  const dot = name.lastIndexOf(".");
+  const stem = plain(dot > 0 ? name.slice(0, dot) : name).slice(0, 100);
+  const ending = dot > 0 ? plain(name.slice(dot + 1)).slice(0, 12) : "";
+  const words = stem === "" ? `stream-${random()}` : stem;
+  for (let count = 1; ; count += 1) {
+    const number = count === 1 ? "" : `-${count}`;
+    const id = `${words}${number}${ending && `.${ending}`}`;
+    if (!taken.has(id)) return id;
+  }
+}
+
+/** Without accents, and without what an id may not hold or begin with. */
+function plain(text) {
+  return text
     .normalize("NFKD")
     .replace(/[\u0300-\u036f]/g, "")
     .replace(/[^A-Za-z0-9._-]+/g, "-")
-    .replace(/^[.-]+/, "");
-  const dot = plain.lastIndexOf(".");
-  const [stem, ending] = dot > 0 ? [plain.slice(0, dot), plain.slice(dot, dot + 12)] : [plain, ""];
-  const words = /[A-Za-z0-9]/.test(stem) ? stem.slice(0, 100) : `stream-${random()}`;
-  for (let count = 1; ; count += 1) {
-    const id = `${words}${count === 1 ? "" : `-${count}`}${ending}`;
-    if (!taken.has(id)) return id;
-  }
+    .replace(/^[.-]+|[.-]+$/g, "");
 }

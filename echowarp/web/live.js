@@ -143,8 +143,9 @@ export class Live extends EventTarget {
       this._show("failed");
       return;
     }
-    this._show("failed", "Not on this page");
+    this._show("failed", "Not over plain HTTP");
     byId("insecure").hidden = false;
+    for (const id of ["meter", "figures", "last-minute"]) byId(id).hidden = true;
     setText(byId("insecure-host"), hostname);
     const secure = byId("insecure-https");
     secure.href = `https://${host}${pathname}`;

@@ -2,7 +2,6 @@
 
 import { CacheList } from "./cache_list.js";
 import { Live } from "./live.js";
-import { Login } from "./login.js";
 import { ServerStatus } from "./server_status.js";
 import { Uploads } from "./uploads.js";
 import { Volume } from "./volume.js";
@@ -11,7 +10,6 @@ const live = new Live();
 const volume = new Volume();
 const cache = new CacheList();
 const status = new ServerStatus();
-const login = new Login(() => status.ask());
 new Uploads(cache);
 
 // One sound at a time: what begins stops the other.
@@ -23,15 +21,12 @@ cache.player.addEventListener("change", () => {
 volume.addEventListener("change", setVolume);
 setVolume();
 
-live.addEventListener("login", () => login.show());
 live.addEventListener("status", ({ detail }) => status.show(detail));
-status.addEventListener("login", () => {
-  live.stop();
-  login.show();
-});
-// Nothing else is asked for before the server has let us in.
-status.addEventListener("status", () => cache.start(), { once: true });
+// A session ends after a while, or with the server that gave it.
+live.addEventListener("login", () => location.assign("login"));
+status.addEventListener("login", () => location.assign("login"));
 status.start();
+cache.start();
 
 function setVolume() {
   live.volume = volume.gain;

@@ -6,23 +6,28 @@ import { decibels, duration } from "./words.js";
 const ASK_MS = 2000;
 
 export class ServerStatus extends EventTarget {
-  /** Tells `login` when the server wants a password first, `status` with every answer. */
+  /** Tells `login` when the server wants its password first. */
   start() {
-    this.ask();
+    this._ask();
     setInterval(() => {
-      if (!document.hidden) this.ask();
+      if (!document.hidden) this._ask();
     }, ASK_MS);
   }
 
-  async ask() {
+  async _ask() {
     try {
       const answer = await fetch("status", { cache: "no-store" });
       if (answer.status === 401) this.dispatchEvent(new Event("login"));
-      else if (answer.ok) this.show(await answer.json());
+      else if (answer.ok) this._answered(await answer.json());
       else this._unreachable();
     } catch {
       this._unreachable();
     }
+  }
+
+  _answered(status) {
+    byId("logout").hidden = !status.password;
+    this.show(status);
   }
 
   show(status) {
@@ -34,7 +39,6 @@ export class ServerStatus extends EventTarget {
     setText(byId("server-listeners"), `${status.listeners}${inBrowsers}`);
     setText(byId("server-talkers"), String(status.talkers));
     setText(byId("server-uptime"), duration(status.uptimeS));
-    this.dispatchEvent(new CustomEvent("status", { detail: status }));
   }
 
   _unreachable() {

@@ -141,7 +141,8 @@ class Ear:
             if isinstance(event, TextMessage):
                 self.told.append(json.loads(event.text))
             elif isinstance(event, BinaryMessage):
-                self.blocks.append(Block(*HEAD.unpack_from(event.data), event.data[HEAD.size :]))
+                stream, seq, at = HEAD.unpack_from(event.data)
+                self.blocks.append(Block(stream, seq, at, event.data[HEAD.size :]))
             elif isinstance(event, Closed):
                 self.closed = event
         self._flush()
@@ -154,6 +155,17 @@ class Ear:
         """Sends JSON, or a text."""
         self._socket.send_text(message if isinstance(message, str) else json.dumps(message))
         self._flush()
+
+    def say_bytes(self, data: bytes) -> None:
+        """Sends bytes."""
+        self._socket.send_binary(data)
+        self._flush()
+
+    def hang_up(self) -> None:
+        """Says goodbye, and waits for theirs."""
+        self._socket.close(time.monotonic_ns())
+        self._flush()
+        self.until_closed()
 
     def until(self, kind: str) -> dict[str, Any]:
         """Takes the first message of that type from `told`, waiting for it."""

@@ -106,11 +106,7 @@ def _open_entrance(settings: Settings) -> WebEntrance | None:
 
 
 def _say_entrance(settings: Settings, entrance: WebEntrance) -> None:
-    where = f"{settings.bind or 'HOST'}:{settings.web_port}"
-    if ":" in (settings.bind or ""):
-        where = f"[{settings.bind}]:{settings.web_port}"
-    schemes = "https" if settings.password is not None else "http"
-    log.info("listen in a browser: %s://%s/", schemes, where)
+    log.info("listen in a browser: %s", entrance.url(settings))
     log.info("the web port's certificate: SHA-256 %s", entrance.certificate.facts.fingerprint)
 
 

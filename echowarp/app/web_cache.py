@@ -24,6 +24,9 @@ from echowarp.wire.websocket import BinaryMessage, Role, TextMessage, WebSocket
 log = logging.getLogger(__name__)
 
 NS_PER_S = 1_000_000_000
+MAX_SERVED = 48
+"""Clients of the cache at once, each on a thread."""
+MAX_SERVED_PER_ADDRESS = 24
 STALL_S = 30.0
 """A client that takes nothing, or says nothing at all, for so long is cut off."""
 LINGER_S = 1.0

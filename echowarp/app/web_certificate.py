@@ -38,6 +38,8 @@ class WebCertificate:
         """What the server's end of TLS is made with. Raises ConfigError."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
+        # It would cost us more than who asks for it.
+        context.options |= ssl.OP_NO_RENEGOTIATION
         context.set_alpn_protocols(["http/1.1"])
         try:
             # A key with a passphrase would ask for it on the terminal.
@@ -159,3 +161,12 @@ def own_hosts() -> list[str]:
         except OSError:
             continue
     return list(dict.fromkeys(host.partition("%")[0] for host in hosts))
+
+
+def shown_host(bind: str | None) -> str:
+    """What people may call this machine in a URL, seen from where it is bound to."""
+    if bind is not None:
+        return f"[{bind}]" if ":" in bind and not bind.startswith("[") else bind
+    addresses = [host for host in own_hosts() if host.replace(".", "").isdigit()]
+    others = [host for host in addresses if not host.startswith("127.")]
+    return others[0] if others else "localhost"

@@ -22,7 +22,7 @@ from echowarp.app.child_process import ChildProcess
 from echowarp.app.process_link import Failed, Ready, pack
 from echowarp.app.sender import Block
 from echowarp.app.supervisor import JOIN_S, Supervisor
-from echowarp.app.web_certificate import WebCertificate, find_certificate
+from echowarp.app.web_certificate import WebCertificate, find_certificate, shown_host
 from echowarp.app.web_messages import (
     Ban,
     Bans,
@@ -31,6 +31,7 @@ from echowarp.app.web_messages import (
     DoorSaid,
     Figures,
     FreePlace,
+    Hears,
     Judged,
     Placed,
     Plan,
@@ -74,6 +75,14 @@ class WebEntrance:
         sockets = open_web_sockets(settings.bind, settings.web_port)
         return cls(sockets=sockets, certificate=certificate, source=source)
 
+    def url(self, settings: Settings) -> str:
+        """Where people find the page. Browsers play nothing that came in the open, but on
+        the machine itself."""
+        host = shown_host(settings.bind)
+        is_local = host in ("localhost", "[::1]") or host.startswith("127.")
+        scheme = "http" if is_local and settings.password is None else "https"
+        return f"{scheme}://{host}:{settings.web_port}/"
+
     def close(self) -> None:
         """Closes the sockets."""
         for each in self.sockets:
@@ -88,6 +97,9 @@ class Host(Protocol):
 
     def take_place(self) -> bool:
         """Somebody wants to listen; whether there is room."""
+
+    def attend(self) -> None:
+        """What is sent now is heard: a source that waits for a listener may begin."""
 
     def give_place_back(self) -> None:
         """One who listened has left."""
@@ -286,6 +298,8 @@ class WebDoor:
                 self.ear.listeners += 1
                 log.info("%s listens in a browser", news.host)
             self._give(Placed(news.number, granted))
+        elif isinstance(news, Hears):
+            self._host.attend()
         elif isinstance(news, FreePlace):
             self.ear.listeners -= 1
             self._host.give_place_back()

@@ -49,10 +49,13 @@ class WebHost:
         if self._server.sessions >= self._server.max_clients:
             return False
         self._server.max_clients -= 1
+        return True
+
+    def attend(self) -> None:
+        """As of Host."""
         engine = self._engine()
         if engine is not None:
             engine.post(engine.attend)
-        return True
 
     def give_place_back(self) -> None:
         """As of Host."""

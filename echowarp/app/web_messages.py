@@ -123,6 +123,11 @@ class WantPlace:
 
 
 @dataclass(frozen=True, slots=True)
+class Hears:
+    """Somebody who has a place is ready for the first block."""
+
+
+@dataclass(frozen=True, slots=True)
 class FreePlace:
     """Somebody who had a place has left. detail: how they heard it."""
 
@@ -143,7 +148,7 @@ class DoorSaid:
     text: str
 
 
-DoorNews: TypeAlias = Tried | WantPlace | FreePlace | WantFigures | DoorSaid
+DoorNews: TypeAlias = Tried | WantPlace | Hears | FreePlace | WantFigures | DoorSaid
 """What the process tells, besides what every process does."""
 
 

@@ -5,28 +5,35 @@ from __future__ import annotations
 import json
 import socket
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import count
 from typing import Protocol
 
 from echowarp.app.cache_store import CacheStore
-from echowarp.app.web_cache import Serve, lent, serve_file, serve_socket
+from echowarp.app.web_cache import (
+    MAX_SERVED,
+    MAX_SERVED_PER_ADDRESS,
+    Serve,
+    lent,
+    serve_file,
+    serve_socket,
+)
 from echowarp.app.web_exchange import NO_STORE, Exchange
 from echowarp.app.web_files import WebFile
 from echowarp.app.web_gate import NEEDS_TLS, STRANGE_PAGE, WebGate
 from echowarp.app.web_listeners import Listeners
-from echowarp.app.web_messages import Placed, Verdict, WantPlace
+from echowarp.app.web_messages import Hears, Placed, Verdict, WantPlace
 from echowarp.net.web_connection import BytesLike, WebConnection
 from echowarp.net.web_server import WebServer
+from echowarp.session.address import IpNetwork, network_of
 from echowarp.session.web_login import Access
 from echowarp.wire.file_cache import is_id
 from echowarp.wire.http import Request
 from echowarp.wire.http_target import parse_form
 from echowarp.wire.websocket_handshake import accept_websocket, wants_websocket
 
-MAX_THREADS = 48
-"""Clients of the cache at once."""
 FORM = "application/x-www-form-urlencoded"
 CACHE = "/cache/"
 PAGES = {"/": "index.html", "/login": "login.html"}
@@ -62,7 +69,7 @@ class WebSite:
         files: Mapping[str, WebFile],
         store: CacheStore,
         *,
-        tell: Callable[[WantPlace], None],
+        tell: Callable[[WantPlace | Hears], None],
         give_back: Callable[[str, str], None],
         failed: Callable[[BaseException], None],
     ) -> None:
@@ -74,7 +81,8 @@ class WebSite:
         self._failed = failed
         self._numbers = count(1)
         self._waiting: dict[int, tuple[WebConnection, bytes, bytes]] = {}
-        self._threads = 0
+        self._served: Counter[IpNetwork] = Counter()
+        """By address: how many have a thread."""
         self._connections: dict[WebConnection, Handler] = {}
         self.server: WebServer
         """Whose handler this is; set before it runs."""
@@ -235,32 +243,35 @@ class WebSite:
                 self._give_back(connection.host, "it left before it heard anything")
         elif placed.granted:
             self.listeners.admit(connection, answer, rest, now_ns)
+            self._tell(Hears())
         else:
             self.listeners.refuse(connection, answer, now_ns)
 
     def _lend(self, exchange: Exchange, serve: Callable[[bytes], Serve], now_ns: int) -> None:
         """Serves it on a thread of its own. serve: made with what followed the request."""
-        if self._threads >= MAX_THREADS:
+        own = network_of(exchange.connection.host)
+        if self._served.total() >= MAX_SERVED or self._served[own] >= MAX_SERVED_PER_ADDRESS:
             later = ("Retry-After", "5")
             exchange.say(503, "too many use the cache: try again", (later,), now_ns=now_ns)
             return
         connection, rest = exchange.connection, exchange.take_rest()
         before = connection.take_unsent()
         sock = self.server.lend(connection)
-        self._threads += 1
+        self._served[own] += 1
         name = f"cache for {connection.host}"
-        work = partial(self._on_thread, connection, sock, serve(rest), before)
+        work = partial(self._on_thread, connection, own, sock, serve(rest), before)
         threading.Thread(target=work, name=name, daemon=True).start()
 
     def _on_thread(
         self,
         connection: WebConnection,
+        own: IpNetwork,
         sock: socket.socket,
         serve: Serve,
         before: list[BytesLike],
     ) -> None:
         def done(now_ns: int) -> None:
-            self._threads -= 1
+            self._served -= Counter([own])
             self.server.give_back(connection)
 
         try:

@@ -18,7 +18,7 @@ from echowarp.app.web_certificate import own_hosts
 from echowarp.media.pcm import level_db
 from echowarp.wire.http_fields import HttpError
 from tests.hostile.attackers import guess
-from tests.processes import LOOPBACK, PASSWORD, Stage, wait_until
+from tests.processes import LOOPBACK, PASSWORD, Stage, free_port, wait_until
 from tests.recordings import speech_wav
 from tests.visitor import Door, serve
 
@@ -132,9 +132,8 @@ def test_a_page_that_leaves_with_a_goodbye(open_stage: Stage) -> None:
         with door.socket() as ear:
             ear.say({"type": "report", "bufferMs": 60, "lossPercent": 1.25, "delayMs": 88.4})
             ear.hear(1)
-            ear._socket.close(time.monotonic_ns())
-            ear._flush()
-            assert ear.until_closed().clean
+            ear.hang_up()
+            assert ear.closed is not None and ear.closed.clean
         server.says("listens no longer: it left, 88 ms behind, 1.2 % lost")
 
 
@@ -298,7 +297,7 @@ def test_what_is_wrong_is_said_at_the_start(open_stage: Stage) -> None:
         (stage.folder / "empty.pem").write_text("")
         (stage.folder / "file").write_text("")
         for arguments, words in cases:
-            server = stage.server("--web_port", "8099", *arguments, ready=False)
+            server = stage.server("--web_port", str(free_port()), *arguments, ready=False)
             assert server.ends() == 2, server.said
             assert words in server.said
         with socket.socket() as taken:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.hostile.attackers import new_host
-from tests.processes import LOOPBACK, Stage, wait_until
+from tests.processes import LOOPBACK, Stage
 from tests.visitor import Door, serve
 
 REQUEST = b"GET /status HTTP/1.1\r\nHost: localhost\r\n"
@@ -66,7 +66,7 @@ def status_of(answer: bytes) -> int:
         (REQUEST + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
         (REQUEST + b"Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd", 400),
         (REQUEST + b"Content-Length: +3\r\n\r\nabc", 400),
-        (REQUEST + b"Transfer-Encoding: xchunked\r\n\r\n", 501),
+        (REQUEST + b"Transfer-Encoding: xchunked\r\n\r\n", 400),
         (REQUEST + b"Transfer-Encoding : chunked\r\n\r\n", 400),
         (REQUEST + b"A: b\r\n folded: c\r\n\r\n", 400),
         (REQUEST + b"A: b\rc\r\n\r\n", 400),
@@ -157,9 +157,8 @@ def test_one_that_stops_reading(door: Door) -> None:
             seqs += [block.seq for block in other.hear(20)]
         assert seqs == list(range(seqs[0], seqs[0] + len(seqs)))
         late: list[int] = []
-        wait_until(
-            lambda: late.extend(b.seq for b in slow.hear(1)) or late[-1] > seqs[-1], "it hears on"
-        )
+        while not late or late[-1] <= seqs[-1]:
+            late += [block.seq for block in slow.hear(1)]
         gaps = [b - a for a, b in zip([first, *late], late, strict=False)]
         assert all(gap > 0 for gap in gaps)
         assert max(gaps) > 200

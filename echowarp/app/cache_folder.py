@@ -29,6 +29,8 @@ DATA, FACTS, PART = ".data", ".json", ".part"
 _OURS = re.compile(r"[0-9a-f]{32}\.(data|json)|upload-.*\.part")
 _LOCK = "lock"
 MAX_FACTS_BYTES = 4096
+BUFFER_BYTES = 1 << 18
+"""Chunks are small, and a system call for each would cost as much as all the rest."""
 
 
 def default_cache_dir() -> str:
@@ -152,7 +154,7 @@ class CacheFolder:
 
     def _temporary(self) -> tuple[BinaryIO, str]:
         handle, path = tempfile.mkstemp(prefix="upload-", suffix=PART, dir=self.path)
-        return os.fdopen(handle, "wb"), path
+        return os.fdopen(handle, "wb", BUFFER_BYTES), path
 
     def _sync(self) -> None:
         """Makes the disk know the names, where a folder can be asked for that."""

@@ -169,12 +169,17 @@ class CacheStore:
         waiting = len(self._coming) + files
         if waiting > self._max_files:
             raise StorageError("too many streams are being uploaded: try again later")
-        for entry in (*self._entries.values(), None):
-            has_room = self._kept_bytes + coming <= max_bytes
-            if has_room and len(self._entries) + waiting <= self._max_files:
+
+        def has_room() -> bool:
+            in_number = len(self._entries) + waiting <= self._max_files
+            return in_number and self._kept_bytes + coming <= max_bytes
+
+        if has_room():
+            return
+        for entry in tuple(self._entries.values()):
+            self._give_up(entry, "others need its room")
+            if has_room():
                 return
-            if entry is not None:
-                self._give_up(entry, "others need its room")
         raise StorageError("the cache has no room for this: what it has is in use")
 
     def _give_up(self, entry: Entry, why: str) -> None:

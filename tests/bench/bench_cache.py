@@ -214,7 +214,8 @@ def _await_ready(server: subprocess.Popen[str]) -> None:
 
 def _most_mib(pid: int) -> float:
     """The most memory of a process and of its children, as Linux tells it."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    threads = Path(f"/proc/{pid}/task").glob("*/children")
+    children = [child for thread in threads for child in thread.read_text().split()]
     status = Path(f"/proc/{pid}/status").read_text()
     own = int(re.findall(r"VmHWM:\s+(\d+)", status)[0]) / 1024
     return max([own, *(_most_mib(int(child)) for child in children)])

@@ -32,7 +32,8 @@ export class Live extends EventTarget {
     this._button.addEventListener("click", () => this._press());
     this._wire();
     this._show("ready");
-    if (!Player.isPossible) this._explain();
+    if (Player.isPossible) this._button.disabled = false;
+    else this._explain();
   }
 
   get isOn() {
@@ -138,7 +139,6 @@ export class Live extends EventTarget {
 
   _explain() {
     const { host, hostname, port, pathname } = location;
-    this._button.disabled = true;
     if (window.isSecureContext) {
       this._show("failed");
       return;

@@ -58,8 +58,12 @@ export class Player extends EventTarget {
     if (run === null) return;
     this._run = null;
     clearInterval(this._timer);
-    run.worker?.terminate();
-    run.node?.port.postMessage(null);
+    // What they have said already is of no interest any more.
+    if (run.worker !== null) {
+      run.worker.onmessage = run.node.port.onmessage = null;
+      run.worker.terminate();
+      run.node.port.postMessage(null);
+    }
     run.context.onstatechange = null;
     run.context.close();
   }

@@ -233,13 +233,14 @@ def test_files_are_uploaded_played_and_downloaded(door: Door, tmp_path: Path) ->
     expect(page.locator("#files-words")).to_contain_text("2 files")
 
 
-def test_a_large_upload_shows_how_far_it_is_and_can_be_stopped(door: Door) -> None:
+def test_a_large_upload_shows_how_far_it_is_and_can_be_stopped(door: Door, tmp_path: Path) -> None:
     door.server()
     with Relay(door.port, bytes_a_s=4_000_000) as relay:
         page = door.page(port=relay.port)
         expect(page.locator("#files-words")).to_have_text("Nothing is here yet.")
-        file = {"name": "big.wav", "mimeType": "audio/wav", "buffer": bytes(24 << 20)}
-        page.locator("#file").set_input_files(files=[file])  # type: ignore[list-item]
+        file = tmp_path / "big.wav"
+        file.write_bytes(bytes(24 << 20))
+        page.locator("#file").set_input_files(file)
         bar = page.get_by_role("progressbar", name="Upload of big.wav")
         wait_until(lambda: (bar.get_attribute("value") or "0") != "0", "the upload goes on")
         page.get_by_role("button", name="Stop the upload of big.wav").click()

@@ -6,10 +6,9 @@ import logging
 from collections.abc import Callable
 
 from echowarp.app.ban_file import add_ban, read_ban_file
-from echowarp.app.web_messages import Verdict
 from echowarp.config.settings import Settings
 from echowarp.session.address import IpNetwork
-from echowarp.session.admission import Admission
+from echowarp.session.admission import Admission, Verdict
 from echowarp.session.bans import BanList
 from echowarp.session.server import Server, TurnedAway, WrongPassword
 from echowarp.wire.codes import Code

@@ -37,7 +37,6 @@ from echowarp.app.web_messages import (
     Plan,
     SoundBlock,
     Tried,
-    Verdict,
     WantFigures,
     WantPlace,
     pack_block,
@@ -48,6 +47,7 @@ from echowarp.errors import ConfigError, EchoWarpError
 from echowarp.net.sockets import open_web_sockets
 from echowarp.net.waker import Waker
 from echowarp.session.address import IpNetwork
+from echowarp.session.admission import Verdict
 from echowarp.session.bans import BanList
 
 log = logging.getLogger(__name__)

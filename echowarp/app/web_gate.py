@@ -6,7 +6,8 @@ from collections.abc import Callable
 from itertools import count
 
 from echowarp.app.web_exchange import Exchange
-from echowarp.app.web_messages import Judged, Tried, Verdict
+from echowarp.app.web_messages import Judged, Tried
+from echowarp.session.admission import Verdict
 from echowarp.session.bans import BanList
 from echowarp.session.web_login import (
     SESSION_NS,

@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from echowarp.app.ban_keeper import BanKeeper
 from echowarp.app.engine import Engine
 from echowarp.app.talks import Talks
-from echowarp.app.web_messages import DoorOrder, Figures, StreamEnded, Streaming, Verdict
+from echowarp.app.web_messages import DoorOrder, Figures, StreamEnded, Streaming
 from echowarp.media.format import NS_PER_S
+from echowarp.session.admission import Verdict
 from echowarp.session.bans import BanList
 from echowarp.session.broadcast import SERVER_STREAM
 from echowarp.session.server import Server

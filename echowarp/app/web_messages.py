@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
-from enum import Enum, auto
 from typing import NamedTuple, TypeAlias
 
 from echowarp.app.web_certificate import WebCertificate
 from echowarp.media.format import Format
 from echowarp.session.address import IpNetwork
+from echowarp.session.admission import Verdict
 from echowarp.session.bans import BanList
 
 _BLOCK = struct.Struct("=QQqI")
@@ -32,16 +32,6 @@ class Plan:
     cache_max_bytes: int
     cache_ttl_s: float | None
     verbose: bool
-
-
-class Verdict(Enum):
-    """What came of a guess."""
-
-    RIGHT = auto()
-    WRONG = auto()
-    BANNED = auto()
-    BUSY = auto()
-    """Others from there are guessing."""
 
 
 @dataclass(frozen=True, slots=True)

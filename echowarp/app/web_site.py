@@ -24,10 +24,11 @@ from echowarp.app.web_exchange import NO_STORE, Exchange
 from echowarp.app.web_files import WebFile
 from echowarp.app.web_gate import NEEDS_TLS, STRANGE_PAGE, WebGate
 from echowarp.app.web_listeners import Listeners
-from echowarp.app.web_messages import Hears, Placed, Verdict, WantPlace
+from echowarp.app.web_messages import Hears, Placed, WantPlace
 from echowarp.net.web_connection import BytesLike, WebConnection
 from echowarp.net.web_server import WebServer
 from echowarp.session.address import IpNetwork, network_of
+from echowarp.session.admission import Verdict
 from echowarp.session.web_login import Access
 from echowarp.wire.file_cache import is_id
 from echowarp.wire.http import Request

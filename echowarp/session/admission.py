@@ -8,12 +8,23 @@ connections buy no extra guesses.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
+from enum import Enum, auto
 
 from echowarp.session.address import IpNetwork, network_of
 from echowarp.session.bans import BanList
 
 MAX_REMEMBERED = 4096
 """Addresses whose failures are kept; the least recent is dropped first."""
+
+
+class Verdict(Enum):
+    """What came of a guess."""
+
+    RIGHT = auto()
+    WRONG = auto()
+    BANNED = auto()
+    BUSY = auto()
+    """Others from there are guessing."""
 
 
 class Admission:

@@ -39,7 +39,7 @@ def block(n: int) -> Block:
 
 def received(sock: socket.socket) -> list[int]:
     """The numbers of all blocks that are there."""
-    cutter, found = BlockCutter(), []
+    cutter, found = BlockCutter(), list[int]()
     while True:
         try:
             data = sock.recv(1 << 16)

@@ -11,8 +11,9 @@ import pytest
 
 from echowarp.app.stats import STREAM_FIELDS
 from echowarp.config.argv import Command, parse_command_line
+from echowarp.config.cache_options import CACHE_OPTIONS, parse_cache_line
 from echowarp.config.conf import parse_conf
-from echowarp.config.markdown import option_table_markdown
+from echowarp.config.markdown import TABLES
 from echowarp.config.options import OPTIONS
 from echowarp.errors import EchoWarpError
 
@@ -88,6 +89,9 @@ def test_every_command_line_is_understood(
     monkeypatch.chdir(tmp_path)
     for name, text in {**conf_files(), "echowarp.conf": "[echowarp_conf]\n"}.items():
         Path(name).write_text(text, "utf-8")
+    if arguments[:1] == ["cache"]:
+        assert parse_cache_line(arguments[1:], ENVIRONMENT).notices == ()
+        return
     invocation = parse_command_line(arguments, ENVIRONMENT)
     assert arguments or invocation.command is Command.ASK
     assert invocation.notices == ()
@@ -101,13 +105,14 @@ def test_config_files_load() -> None:
         assert notices == ()
 
 
-def test_the_option_table_is_the_generated_one() -> None:
-    table = README.partition("<!-- options -->\n")[2].partition("<!-- /options -->")[0]
-    assert table == option_table_markdown(), "run ./dev example"
+@pytest.mark.parametrize("mark", TABLES)
+def test_an_option_table_is_the_generated_one(mark: str) -> None:
+    table = README.partition(f"<!-- {mark} -->\n")[2].partition(f"<!-- /{mark} -->")[0]
+    assert table == TABLES[mark](), "run ./dev example"
 
 
 def test_every_option_that_is_named_exists() -> None:
-    flags = {flag for option in OPTIONS for flag in option.flags}
+    flags = {flag for option in (*OPTIONS, *CACHE_OPTIONS) for flag in option.flags}
     spans = [span for span in names_in(re.sub(BLOCK, "", README)) if span.startswith("-")]
     named = {span.split()[0] for span in spans} - {"-"}
     abbreviated = {"--server-addr"}

@@ -8,7 +8,8 @@ from echowarp.app.ban_file import add_ban, read_ban_file
 from echowarp.config.settings import Settings
 from echowarp.session.admission import Admission
 from echowarp.session.bans import BanList
-from echowarp.session.server import Server, WrongPassword
+from echowarp.session.server import Server
+from echowarp.session.server_events import WrongPassword
 
 log = logging.getLogger(__name__)
 

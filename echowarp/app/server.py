@@ -26,11 +26,11 @@ from echowarp.net.tcp_server import TcpServer
 from echowarp.net.udp_server import UdpSender, UdpServer, Way
 from echowarp.session.gate import DatagramGate, Feedback
 from echowarp.session.relay import TALK_TYPES
-from echowarp.session.server import (
+from echowarp.session.server import Server
+from echowarp.session.server_events import (
     Joined,
     Left,
     Said,
-    Server,
     ServerEvent,
     TurnedAway,
     WrongPassword,

@@ -51,11 +51,12 @@ def recorded(path: Path) -> bytes:
 
 
 def test_what_is_said_is_played_at_the_server_and_nothing_is_changed(stage: Stage) -> None:
-    server = stage.server("--talkback", "--sink", "said.wav", "--ssl", source="tone")
+    patient = ("--latency", "800")
+    server = stage.server("--talkback", "--sink", "said.wav", "--ssl", *patient, source="tone")
     (ann,) = come(stage.port, "Ann")
     ann.talk()
     speak(ann, SOUND[:200])
-    time.sleep(0.5)
+    time.sleep(1.3)
     leave([ann])
     assert server.leave() == 0
     played = recorded(stage.folder / "said.wav")
@@ -79,6 +80,7 @@ def test_with_a_room_the_other_listeners_hear_it_too(stage: Stage) -> None:
     heard = list(bob.come(quiet_s=0.001))
     assert list(blocks(heard).values()) == [dict(enumerate(SOUND[:100]))]
     assert server_blocks(heard) >= 90, "and the stream goes on"
+    bob.settle()
     told = {record.user for record in bob.records if isinstance(record, Stream)}
     assert told == {0, ann.user}
     heard = list(plain.come(quiet_s=0.001))

@@ -328,7 +328,8 @@ class Company:
         elif news.state is CallState.ENDED:
             self._no_call()
         else:
-            again = self.stage is STAGES[news.state] is Stage.CONNECTED
+            was_connected = self.stage is Stage.CONNECTED or self.call_is_lost
+            again = was_connected and news.state is CallState.CONNECTED
             self.stage, self.call_name, self.partner = STAGES[news.state], news.name, news.user
             if self.stage is Stage.CONNECTED:
                 self._lost_ns = None

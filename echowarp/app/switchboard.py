@@ -27,7 +27,8 @@ from echowarp.media.repair import RepairEncoder, RepairSolver
 from echowarp.net.udp_server import UdpSender, Way
 from echowarp.session.fanout import Downlink, Outgoing
 from echowarp.session.gate import Accepted, Feedback
-from echowarp.session.relay import TALK_TYPES, Overheard, Relay
+from echowarp.session.relay import TALK_TYPES, Relay
+from echowarp.session.relay_member import Overheard
 from echowarp.wire.feedback import Report, Request
 from echowarp.wire.records import End, Stream
 

@@ -27,6 +27,8 @@ BENCHES = {
     "process": "processor time of server and clients",
     "target": "delay and missing blocks by network, simulated; clocks that run apart",
     "schemes": "delay against missing audio, ours and others, simulated",
+    "rooms": "rooms through a relay, simulated; what a mix costs",
+    "calls": "device to device by a call through a relay, beside the one-way stream",
     "wire": "sealing, opening, handshakes",
     "repair": "the erasure code",
     "resampler": "drift correction and rate conversion: cost and signal to noise",

@@ -21,9 +21,11 @@ import tempfile
 import time
 import wave
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import TypeAlias
 
 import numpy as np
 
@@ -139,6 +141,10 @@ class Run:
         return f"MISSED: {', '.join(missed)}" if missed else "ok"
 
 
+Playing: TypeAlias = AbstractContextManager[tuple[Path, Program, Program]]
+"""Programs that play: a folder of theirs, the one that captures, the one that is heard."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Times:
     """How long the sound is played before it is judged, and how long it is judged."""
@@ -154,8 +160,13 @@ class Times:
 
 def through_pulse(row: Row, times: Times, environment: dict[str, str]) -> Run:
     """One run between the devices `mic` and `spk`."""
+    return heard_through(_playing(row, environment, "mic", "spk"), times, environment)
+
+
+def heard_through(playing: Playing, times: Times, environment: dict[str, str]) -> Run:
+    """What becomes of a sound from the device `mic` to `spk`, by the programs of `playing`."""
     sound = times.sound
-    with _playing(row, environment, "mic", "spk") as (folder, server, client):
+    with playing as (folder, server, client):
         wav = folder / "known.wav"
         pcm = _write(wav, sound)
         recorders = [Recorder(name, environment) for name in ("cap.monitor", "play.monitor")]

@@ -88,6 +88,26 @@ SECTIONS = (
         "Processor time of whole processes",
         "Without a sound card on either side.",
     ),
+    (
+        "rooms",
+        "Rooms through a relay",
+        "The real parts under a virtual clock: talkers, the relay, a listener that mixes, and"
+        " between each of them and the relay a network as named; beside it the one-way stream"
+        " through one such network, measured in the same way. Delay is above the fastest path"
+        " and holds the two periods (10 ms) that a card may take at once; `<=` is the delay"
+        " that the design found on one way and a fifth more, the periods on top, and twice the"
+        " missing blocks that are asked for there."
+        " Below, the costs of a client's mix: one pull of 5 ms in the processor time of its"
+        " thread, and that as a share of a core.",
+    ),
+    (
+        "calls",
+        "Mouth to ear in a call",
+        "Real processes between two devices of a private PulseAudio, by the one-way stream and"
+        " by a call between two clients through a relay, in the same run and in turns. `hop` is"
+        " what the relay's way adds: a datagram to it and on, measured with small programs"
+        " at the same time.",
+    ),
     ("wire", "Packets and handshakes", ""),
     ("repair", "Repair", ""),
     (

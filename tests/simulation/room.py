@@ -288,7 +288,9 @@ class Room:
         """How late each stream is, as the world has it."""
         # What was pulled just now begins to leave now.
         for stream, talker in client.playback._mix._heard.items():
-            assert isinstance(stream, int) and talker._playout is not None
+            assert isinstance(stream, int)
+            if talker._playout is None:
+                continue
             sender = self.clients[client.talkers[stream]]
             position = talker._playout.position / self.fmt.block_frames - 1
             captured_ns = sender.begun_ns + position * self.fmt.block_ns / (1 + sender.ppm / 1e6)

@@ -23,6 +23,7 @@ BENCHES = {
     "network": "real processes through a bad network",
     "lateness": "audio beside busy Python threads",
     "listeners": "one server and up to 300 simulated listeners",
+    "relay": "what a relay costs beside a plain forwarder, and adds to the delay",
     "start": "from the start of a client, and from connecting, to the first sound",
     "process": "processor time of server and clients",
     "target": "delay and missing blocks by network, simulated; clocks that run apart",

@@ -18,7 +18,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -53,16 +52,17 @@ HEAD_BYTES, TAG_BYTES = 26, 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """cpu: share of a core; each_us: of processor time for a datagram forwarded; delay_ms:
-    from the caller's sending to the arrival at the other, ascending; forwarded: of so many
-    that were `sent`, in `seconds`."""
+    """cpu: share of a core; each_us: of processor time for each datagram that was forwarded;
+    rows: of repair, for each block; delay_ms: from a caller's sending to the arrival at the
+    other, p50 and p99; said: blocks a second; lost: of the `blocks` that were opened."""
 
     cpu: float
     each_us: float
-    delay_ms: list[float]
-    sent: int
-    forwarded: float
-    seconds: float
+    rows: float
+    delay_ms: tuple[float, float]
+    said: float
+    lost: int
+    blocks: int
 
 
 class Caller(Protocol):
@@ -177,14 +177,16 @@ def received(udp: socket.socket) -> Iterator[tuple[bytes, int]]:
 
 
 class Lines:
-    """All the callers, on one thread."""
+    """All the callers, on one thread. pid: of what forwards for them."""
 
-    def __init__(self, callers: Sequence[Caller]) -> None:
+    def __init__(self, callers: Sequence[Caller], pid: int) -> None:
         self._callers = callers
-        pairs = [n for n in range(len(callers)) if n // 2 % OPENED_ONE_IN == 0]
-        self._opened = frozenset(pairs)
+        self._pid = pid
+        numbers = range(len(callers))
+        self._opened = [number for number in numbers if number // 2 % OPENED_ONE_IN == 0]
         self._sent_ns: dict[tuple[int, int], int] = {}
-        self._delays_ns: list[int] = []
+        self._delays_ms: list[float] = []
+        self._others = 0
         self._n = 0
         for number, caller in enumerate(callers):
             caller.udp.setblocking(False)
@@ -193,36 +195,44 @@ class Lines:
                 # What does not fit is dropped by the kernel, and costs nobody anything.
                 caller.udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
 
-    def run(self, seconds: float) -> int:
-        """Speaks for so long. Returns how many blocks were said."""
-        begun_ns, said = time.monotonic_ns(), 0
+    def watch(self, settle_s: float, seconds: float) -> Run:
+        """Lets them talk, and watches what forwards for them."""
+        self._talk(settle_s)
+        self._sent_ns, self._delays_ms, self._others = {}, [], 0
+        before_s, begun_ns, first = cpu_s(self._pid), time.monotonic_ns(), self._n
+        self._talk(seconds)
+        took_s, used_s = (time.monotonic_ns() - begun_ns) / S, cpu_s(self._pid) - before_s
+        delays_ms, lost = self._delays_ms, len(self._sent_ns)
+        said = (self._n - first) * len(self._callers)
+        rows = self._others / max(1, len(delays_ms))
+        return Run(
+            cpu=used_s / took_s,
+            each_us=1e6 * used_s / (said * (1 + rows)),
+            rows=rows,
+            delay_ms=(percentile(delays_ms, 0.5), percentile(delays_ms, 0.99)),
+            said=said / took_s,
+            lost=lost,
+            blocks=lost + len(delays_ms),
+        )
+
+    def _talk(self, seconds: float) -> None:
+        begun_ns = time.monotonic_ns()
         for turn in range(round(seconds * S / BLOCK_NS) * STEPS):
             due_ns = begun_ns + turn * BLOCK_NS // STEPS
             self._rest_until(due_ns)
             for number in range(turn % STEPS, len(self._callers), STEPS):
-                caller = self._callers[number]
                 if number in self._opened:
                     self._sent_ns[number, self._n] = time.time_ns()
-                caller.say(self._n)
-                said += 1
-                caller.act(due_ns)
-            if turn % STEPS == STEPS - 1:
-                self._n += 1
-        time.sleep(0.05)
+                self._callers[number].say(self._n)
+                self._callers[number].act(due_ns)
+            self._n += turn % STEPS == STEPS - 1
+        self._rest_until(time.monotonic_ns() + 50 * MS)
         self._listen()
-        return said
-
-    def delays_ms(self) -> list[float]:
-        """Drains what was measured, ascending."""
-        delays, self._delays_ns = sorted(self._delays_ns), []
-        return [delay_ns / MS for delay_ns in delays]
 
     def _rest_until(self, due_ns: int) -> None:
         if time.monotonic_ns() < due_ns:
             self._listen()
-        patience_ns = due_ns - time.monotonic_ns()
-        if patience_ns > 0:
-            time.sleep(patience_ns / S)
+        time.sleep(max(0, due_ns - time.monotonic_ns()) / S)
 
     def _listen(self) -> None:
         for number in self._opened:
@@ -231,74 +241,103 @@ class Lines:
                 n = caller.block_of(datagram)
                 sent_ns = None if n is None else self._sent_ns.pop((number ^ 1, n), None)
                 if sent_ns is not None:
-                    self._delays_ns.append(at_ns - sent_ns)
+                    self._delays_ms.append((at_ns - sent_ns) / MS)
+                else:
+                    self._others += n is None
 
 
-def watch(lines: Lines, pid: int, settle_s: float, seconds: float) -> Run:
-    """Lets them talk, and watches the process that forwards."""
-    lines.run(settle_s)
-    lines.delays_ms()
-    before_s, begun_ns = cpu_s(pid), time.monotonic_ns()
-    said = lines.run(seconds)
-    took_s, used_s = (time.monotonic_ns() - begun_ns) / S, cpu_s(pid) - before_s
-    return Run(
-        cpu=used_s / took_s,
-        each_us=1e6 * used_s / said,
-        delay_ms=lines.delays_ms(),
-        sent=said,
-        forwarded=said,
-        seconds=took_s,
-    )
-
-
-@contextmanager
-def relay() -> Iterator[tuple[int, int, Stage]]:
-    """A relay: its port, its process."""
+def through_relay(calls: int, settle_s: float, seconds: float) -> Run:
+    """Through a real relay, all encrypted."""
     with (
         tempfile.TemporaryDirectory(prefix="echowarp-bench-") as folder,
         Stage(Path(folder)) as stage,
     ):
-        options = ("--ssl", "--max_clients", str(2 * max(CALLS)))
-        server = stage.server(*options, source="none")
-        yield stage.port, server.pid, stage
+        options = ("--ssl", "--max_clients", str(2 * calls))
+        server = stage.server(*options, source="none", stats=False)
+        callers = [RelayCaller(stage.port, number) for number in range(2 * calls)]
+        try:
+            for caller in callers:
+                caller.connected()
+            return Lines(callers, server.pid).watch(settle_s, seconds)
+        finally:
+            for caller in callers:
+                caller.close()
 
 
-@contextmanager
-def plain() -> Iterator[tuple[int, int]]:
-    """A plain forwarder: its port, its process."""
+def through_plain(calls: int, settle_s: float, seconds: float) -> Run:
+    """Through what only forwards."""
     command = [sys.executable, "-m", "tests.bench.plain_forwarder"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        port = int(process.stdout.readline())
+        callers = [PlainCaller(port, number) for number in range(2 * calls)]
         try:
-            assert process.stdout is not None
-            yield int(process.stdout.readline()), process.pid
+            return Lines(callers, process.pid).watch(settle_s, seconds)
         finally:
             process.terminate()
+            for caller in callers:
+                caller.close()
 
 
-def through_relay(calls: int, settle_s: float, seconds: float) -> tuple[Run, float]:
-    """Through the relay, and how many datagrams it sent for each that was said."""
-    with relay() as (port, pid, stage):
-        callers = [RelayCaller(port, number) for number in range(2 * calls)]
-        for caller in callers:
-            caller.connected()
-        lines = Lines(callers)
-        lines.run(settle_s)
-        program = stage.programs[0]
-        before = program.stats[-1]["talk"]["forwarded"], time.monotonic_ns()
-        run = watch(lines, pid, 0.1, seconds)
-        time.sleep(1.1)
-        sent = program.stats[-1]["talk"]["forwarded"] - before[0]
-        said = run.sent
-        for caller in callers:
-            caller.close()
-    return run, sent / said
+def row(what: str, calls: int, run: Run, verdict: str) -> str:
+    """A line of the table."""
+    cells = (
+        (f"{calls}", 6),
+        (f"{run.said:.0f}", 10),
+        (f"{100 * run.cpu:.1f}", 8),
+        (f"{run.each_us:.1f}", 9),
+        (f"{run.rows:.2f}", 6),
+        (f"{run.delay_ms[0]:.2f}", 10),
+        (f"{run.delay_ms[1]:.2f}", 8),
+        (f"{run.lost}/{run.blocks}", 14),
+    )
+    return f"{what:<16}" + "".join(f"{cell:>{width}}" for cell, width in cells) + f"  {verdict}"
 
 
-def through_plain(calls: int, seconds: float) -> Run:
-    """Through the plain forwarder."""
-    with plain() as (port, pid):
-        callers = [PlainCaller(port, number) for number in range(2 * calls)]
-        run = watch(Lines(callers), pid, 1.0, seconds)
-        for caller in callers:
-            caller.close()
-    return run
+HEADINGS = (
+    f"{'':<16}{'calls':>6}{'blocks/s':>10}{'core %':>8}{'us each':>9}{'rows':>6}"
+    f"{'delay p50':>10}{'p99 ms':>8}{'lost':>14}"
+)
+
+
+def verdict(calls: int, plain: Run, relayed: Run) -> str:
+    """Of a relay beside the plain forwarder. Cost counts where datagrams come in batches."""
+    found = [
+        what
+        for what, bad in (
+            ("cost", calls == max(CALLS) and relayed.each_us > MOST_TIMES * plain.each_us),
+            ("delay", relayed.delay_ms[1] - plain.delay_ms[1] >= MOST_P99_MS),
+            ("lost", relayed.lost > plain.lost),
+        )
+        if bad
+    ]
+    times = f"{relayed.each_us / plain.each_us:.1f} times"
+    return f"{times}, {'MISSED: ' + ', '.join(found) if found else 'ok'}"
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer sizes, 2 s each")
+    quick = parser.parse_args().quick
+    if not sys.platform.startswith("linux"):
+        print("relay: not measured here, it needs Linux")
+        return
+    sizes, seconds = (QUICK_CALLS, QUICK_SECONDS) if quick else (CALLS, SECONDS)
+    allow_files(2 * max(sizes) * FILES_EACH + FILES_BESIDE)
+    print(
+        f"Two-way calls, PCM 48 kHz stereo, --ssl, {seconds:g} s each. To reach: at most"
+        f" {MOST_TIMES:g} times the cost of plain forwarding for each datagram at"
+        f" {max(CALLS)} calls, p99 of the"
+        f" delay less than {MOST_P99_MS:g} ms above its own."
+    )
+    print(HEADINGS)
+    for calls in sizes:
+        plain = through_plain(calls, 0.5, seconds)
+        print(row("plain forwarder", calls, plain, ""), flush=True)
+        relayed = through_relay(calls, QUICK_SETTLE_S if quick else SETTLE_S, seconds)
+        print(row("relay", calls, relayed, verdict(calls, plain, relayed)), flush=True)
+
+
+if __name__ == "__main__":
+    main()

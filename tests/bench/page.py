@@ -77,6 +77,17 @@ SECTIONS = (
         " blocks for those who open them.",
     ),
     (
+        "relay",
+        "Relay",
+        "A real relay over loopback and simulated callers, which speak the real protocol, each"
+        " 200 blocks a second in phases of their own; beside it a program of a few lines that"
+        " forwards as many datagrams of the same size and does nothing else. `core` is the"
+        " processor time of the process that forwards, `us each` that for each datagram that it"
+        " sends, with `rows` of repair for each block (none once the network is trusted, after"
+        " 20 s); `delay` from the caller's sending to the arrival at the other by the kernel's"
+        " stamps, in one call of ten, and `lost` of their blocks.",
+    ),
+    (
         "start",
         "To the first sound",
         "A real client that writes to a pipe, from the start of its process to the first byte"

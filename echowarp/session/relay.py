@@ -52,6 +52,8 @@ class Relay(Generic[WayT]):
     ) -> None:
         self.dropped = 0
         """Datagrams of no stream, or with nothing in them."""
+        self.disturbed = False
+        """Something came out of its turn: `timeout_ns` may tell of an earlier time."""
         self._make_rows = rows
         self._make_solver = solver
         self._members: dict[int, Member[WayT]] = {}
@@ -161,6 +163,7 @@ class Relay(Generic[WayT]):
         self, member: Member[WayT], talk: Talk[WayT], kind: int, body: bytes, now_ns: int
     ) -> Iterator[Outgoing[WayT]]:
         """What does not come in its turn."""
+        self.disturbed = True
         connection = member.downlink.connection
         try:
             if kind == _REPAIR:
@@ -192,6 +195,7 @@ class Relay(Generic[WayT]):
 
     def handle_timeout(self, now_ns: int) -> Iterator[Outgoing[WayT]]:
         """Asks talkers for what is missing, tells them of losses, forgets what is over."""
+        self.disturbed = False
         for member in tuple(self._members.values()):
             for talk in tuple(member.talks.values()):
                 if talk.over_ns is not None and now_ns >= talk.over_ns:

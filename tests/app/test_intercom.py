@@ -89,6 +89,26 @@ def test_with_a_room_the_other_listeners_hear_it_too(stage: Stage) -> None:
     leave([ann, bob, plain])
 
 
+def test_ten_times_the_rate_harms_no_listener(stage: Stage) -> None:
+    stage.server("--talkback", "--room", "Studio", "--sink", "null", source="tone")
+    ann, bob = come(stage.port, "Ann", "Bob")
+    plain = Talker(stage.port)
+    ann.talk()
+    begun_s = time.monotonic()
+    for n in range(2000):
+        ann.say(n, SOUND[n % 400])
+        if n % 10 == 9:
+            bob.listen()
+            plain.listen()
+            time.sleep(BLOCK_S)
+    took_s = time.monotonic() - begun_s
+    heard = list(plain.come(quiet_s=0.001))
+    assert server_blocks(heard) >= 0.9 * took_s / BLOCK_S
+    passed = sum(map(len, blocks(bob.come(quiet_s=0.001)).values()))
+    assert passed <= (took_s + 1.5) * 1.5 / BLOCK_S, "more than half again of what it needs"
+    leave([ann, bob, plain])
+
+
 def test_without_a_room_only_the_server_hears_it(stage: Stage) -> None:
     stage.server("--talkback", "--sink", "null", source="tone")
     ann, bob = come(stage.port, "Ann", "Bob")

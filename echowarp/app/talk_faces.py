@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,11 +14,12 @@ from echowarp.app.talk_view import TalkView
 from echowarp.app.talker import Talker
 from echowarp.app.watch import RateMeter
 from echowarp.session.company import Stage
-from echowarp.session.speech import Mode
+from echowarp.session.speech import TALKING_LEVEL, Mode
 from echowarp.ui.status import PersonView
 from echowarp.wire.people import User
 from echowarp.wire.people_codes import Presence
 
+TALKING_DB = 20 * math.log10(TALKING_LEVEL)
 SERVER = 0
 """The server's own stream, where a user's id would be."""
 
@@ -53,13 +55,12 @@ class TalkFaces:
             return PersonView(name=name, note="only listening")
         if view.muted:
             note = "muted: m speaks"
-        elif voice.sending:
-            note = "speaking"
         elif self._talker.mode is Mode.PUSH:
-            note = "hold the space bar to speak"
+            note = "" if voice.sending else "hold the space bar to speak"
         else:
             note = ""
-        return PersonView(name=name, level_db=voice.level_db, talks=voice.sending, note=note)
+        talks = voice.sending and voice.level_db >= TALKING_DB
+        return PersonView(name=name, level_db=voice.level_db, talks=talks, note=note)
 
     def _heard(
         self, user: int, name: str, person: User | None, snapshot: Snapshot, now_ns: int

@@ -56,9 +56,7 @@ def run_client(settings: Settings, terminal: Terminal, card: OpenCard | None = N
     prs = encode_password(settings.password)
     if card is None:
         check_sink(settings)
-    stats = None
-    if settings.stats is not None:
-        stats = StatsWriter(settings.stats, overwrite=settings.overwrite, terminal=terminal)
+    stats = _open_stats(settings, terminal)
     if settings.password is None:
         log.warning(NO_PASSWORD)
     supervisor = Supervisor()
@@ -91,6 +89,12 @@ def run_client(settings: Settings, terminal: Terminal, card: OpenCard | None = N
         watch.close()
     supervisor.raise_error()
     run.summarise()
+
+
+def _open_stats(settings: Settings, terminal: Terminal) -> StatsWriter | None:
+    if settings.stats is None:
+        return None
+    return StatsWriter(settings.stats, overwrite=settings.overwrite, terminal=terminal)
 
 
 def latency_of(settings: Settings) -> Policy | int:

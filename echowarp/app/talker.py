@@ -66,7 +66,6 @@ def make_talker(
     name = parse_name(settings.nickname, "nickname").shown
     call = "" if settings.call is None else parse_name(settings.call, "name to call").shown
     room = "" if settings.room is None else parse_name(settings.room, "room").shown
-    code = None if settings.e2e is None else encode_password(settings.e2e)
     speech, mode = _speech(settings)
     voice = _voice(settings, speech, lambda: client().wake(), supervisor.fail)
     ears = TalkEars(
@@ -87,7 +86,7 @@ def make_talker(
         voice=voice,
         ears=ears,
         speech=speech,
-        code=code,
+        code=None if settings.e2e is None else encode_password(settings.e2e),
         auto_answer=settings.auto_answer,
         only_call=settings.call is not None,
         wake=lambda: client().wake(),

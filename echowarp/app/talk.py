@@ -21,15 +21,8 @@ from echowarp.app.voice import Voice
 from echowarp.errors import ConfigError, RefusedError
 from echowarp.media.format import NS_PER_S
 from echowarp.session.client_session import Started
-from echowarp.session.company import (
-    CallChanged,
-    Came,
-    Company,
-    CompanyEvent,
-    Message,
-    Refused,
-    Stage,
-)
+from echowarp.session.company import Company, Stage
+from echowarp.session.company_events import CallChanged, Came, CompanyEvent, Message, Refused
 from echowarp.session.names import parse_name
 from echowarp.session.speech import Speech
 from echowarp.wire.people import PeopleRecord, User

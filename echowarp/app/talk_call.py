@@ -10,7 +10,8 @@ from echowarp.app.voice import Voice
 from echowarp.errors import ConnectError, EchoWarpError, RefusedError
 from echowarp.media.format import NS_PER_S
 from echowarp.session.calls import EXIT_STATUS
-from echowarp.session.company import CallChanged, Company, Stage
+from echowarp.session.company import Company, Stage
+from echowarp.session.company_events import CallChanged
 from echowarp.wire.people_codes import CallState
 
 log = logging.getLogger(__name__)

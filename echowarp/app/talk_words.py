@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from echowarp.session.company import Came, Changed, Entered, RoomChanged, Went
+from echowarp.session.company_events import Came, Changed, Entered, RoomChanged, Went
 from echowarp.session.pairing import State
 from echowarp.wire.people import User
 from echowarp.wire.people_codes import (

@@ -22,8 +22,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from statistics import median
 
-from tests.bench.bench_devices import QUICK_SETTLE_S, ROWS, SETTLE_S, Run, Times, heard_through
+from tests.bench.bench_devices import QUICK_SETTLE_S, ROWS, SETTLE_S, heard_through
 from tests.bench.bench_devices import through_pulse as by_stream
+from tests.bench.device_runs import Run, Times
 from tests.processes import LOOPBACK, Program, Stage, wait_until
 from tests.pulse import private_pulse
 

@@ -14,7 +14,8 @@ from echowarp.crypto.suite import Suite
 from echowarp.session.admission import Admission
 from echowarp.session.bans import BanList
 from echowarp.session.client_session import ClientEvent, ClientSession
-from echowarp.session.server import Server, ServerEvent
+from echowarp.session.server import Server
+from echowarp.session.server_events import ServerEvent
 from echowarp.wire.records import Stream
 
 MS = 1_000_000

@@ -10,7 +10,8 @@ from echowarp.config.settings import Settings
 from echowarp.session.address import IpNetwork
 from echowarp.session.admission import Admission, Verdict
 from echowarp.session.bans import BanList
-from echowarp.session.server import Server, TurnedAway, WrongPassword
+from echowarp.session.server import Server
+from echowarp.session.server_events import TurnedAway, WrongPassword
 from echowarp.wire.codes import Code
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,8 @@ from echowarp.errors import ConnectError, RefusedError
 from echowarp.net.client_link import TcpLink, connect
 from echowarp.net.waker import Waker
 from echowarp.session.client_session import ClientSession, Ended, Started
-from echowarp.session.company import Company, Refused
+from echowarp.session.company import Company
+from echowarp.session.company_events import Refused
 from echowarp.session.endpoint import Received
 from echowarp.session.reconnect import FINAL_CODES
 from echowarp.wire.codes import Code

@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from echowarp.session.people import Displaced, Flooding, Hearing, People
-from echowarp.session.server import Joined, Left, Server
+from echowarp.session.server import Server
+from echowarp.session.server_events import Joined, Left
 from echowarp.wire.codes import Code
 from echowarp.wire.people import CallNews, Enter, PeopleRecord, RoomNews, Welcome
 from echowarp.wire.people_codes import CallState, RoomState, Wish

@@ -14,11 +14,12 @@ from echowarp.app.playback import Listener, Playback, Snapshot
 from echowarp.app.pulled_playback import PulledPlayback
 from echowarp.app.pushed_playback import PushedPlayback
 from echowarp.app.stats import StatsWriter, ms
-from echowarp.app.stream_stats import snapshot_fields
+from echowarp.app.stream_stats import snapshot_fields, target_words
 from echowarp.app.supervisor import Supervisor
+from echowarp.app.talk_faces import TalkFaces
 from echowarp.app.talk_user import TalkUser
 from echowarp.app.talker import Talker, make_talker
-from echowarp.app.target_words import target_line, too_small
+from echowarp.app.target_words import too_small
 from echowarp.app.volume import Volume
 from echowarp.app.watch import NO_DEVICE, RateMeter, Signals, Watch
 from echowarp.config.settings import Settings
@@ -55,9 +56,7 @@ def run_client(settings: Settings, terminal: Terminal, card: OpenCard | None = N
     prs = encode_password(settings.password)
     if card is None:
         check_sink(settings)
-    stats = None
-    if settings.stats is not None:
-        stats = StatsWriter(settings.stats, overwrite=settings.overwrite, terminal=terminal)
+    stats = _open_stats(settings, terminal)
     if settings.password is None:
         log.warning(NO_PASSWORD)
     supervisor = Supervisor()
@@ -92,6 +91,12 @@ def run_client(settings: Settings, terminal: Terminal, card: OpenCard | None = N
     run.summarise()
 
 
+def _open_stats(settings: Settings, terminal: Terminal) -> StatsWriter | None:
+    if settings.stats is None:
+        return None
+    return StatsWriter(settings.stats, overwrite=settings.overwrite, terminal=terminal)
+
+
 def latency_of(settings: Settings) -> Policy | int:
     """The policy for the target, or the fixed target in nanoseconds."""
     fixed_ms = settings.latency_ms
@@ -112,6 +117,7 @@ class _Run:
         self.volume = Volume(settings.volume)
         self._open_card = card or CardSinks(settings, self.volume.gain, self._presence).open
         self.talker: Talker | None = None
+        self._faces: TalkFaces | None = None
         self._plain: OnePlayback | None = None
         if settings.talks:
             self.talker = make_talker(
@@ -123,6 +129,7 @@ class _Run:
                 supervisor=supervisor,
             )
             self.client = Client(settings, prs, self.talker.ears, supervisor, talk=self.talker.talk)
+            self._faces = TalkFaces(self.talker, self.client)
         else:
             self._plain = OnePlayback(
                 lambda listener: self._make_playback(settings, listener),
@@ -187,19 +194,6 @@ class _Run:
             words = too_small(target_ns=snapshot.target_ns, needed_ns=snapshot.needed_ns)
             log.warning("%s", words)
 
-    def _reason(self) -> str | None:
-        """Why the target is what it is."""
-        snapshot = self.snapshot
-        if snapshot.reason is None:
-            return None
-        return target_line(
-            snapshot.reason,
-            target_ns=snapshot.target_ns,
-            guard_ns=snapshot.guard_ns,
-            rto_ns=self.client.rto_ns,
-            loss=self.client.loss,
-        )
-
     @property
     def _state(self) -> str:
         if self._presence.is_away:
@@ -222,19 +216,18 @@ class _Run:
             level_db=None if snapshot.format is None else snapshot.level_db,
             delay_ms=self._delay_ms(),
             loss_percent=100 * gone / expected if expected else None,
-            reason=self._reason() or "",
+            reason=target_words(snapshot, client) or "",
             volume=self.volume.words(),
             bits_per_s=self._bytes.per_second(client.received_bytes, now_ns) * 8,
-            people=() if self.talker is None else self.talker.shown(now_ns),
-            own="" if self.talker is None else self.talker.own_words(),
+            people=() if self._faces is None else self._faces.shown(now_ns),
             safety="" if self.talker is None else self.talker.talk.view.e2e,
         )
 
     def stats(self, now_ns: int) -> Mapping[str, Any]:
         """The fields of one line of statistics."""
         client = self.client
-        if self.talker is not None:
-            streams = self.talker.streams(client)
+        if self._faces is not None:
+            streams = self._faces.streams(now_ns)
         else:
             assert self._plain is not None
             tracker, known = self._plain.tracker, self._plain.snapshot
@@ -245,7 +238,7 @@ class _Run:
             "peers": int(client.status.suite is not None and client.status.state != "reconnecting"),
             "streams": streams,
         }
-        return told if self.talker is None else told | self.talker.people()
+        return told if self._faces is None else told | self._faces.people()
 
     def _stream(
         self, snapshot: Snapshot, tracker: StreamTracker | None, now_ns: int
@@ -256,7 +249,6 @@ class _Run:
             client,
             jitter_ns=None if tracker is None else tracker.jitter_ns,
             bitrate=round(self._bytes.per_second(client.received_bytes, now_ns) * 8),
-            target_reason=self._reason(),
         )
 
     def summarise(self) -> None:

@@ -28,7 +28,14 @@ from echowarp.net.udp_server import UdpSender, UdpServer, Way
 from echowarp.session.address import IpNetwork
 from echowarp.session.gate import DatagramGate, Feedback
 from echowarp.session.relay import TALK_TYPES
-from echowarp.session.server import Joined, Left, Said, Server, ServerEvent, WrongPassword
+from echowarp.session.server import Server
+from echowarp.session.server_events import (
+    Joined,
+    Left,
+    Said,
+    ServerEvent,
+    WrongPassword,
+)
 from echowarp.wire.codes import Code
 from echowarp.wire.records import Anchor, End, EndReason, Stream
 

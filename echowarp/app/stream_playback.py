@@ -66,7 +66,9 @@ Message: TypeAlias = Arrived | RowArrived | Begin | ServerClock | CaptureTime | 
 class Playout(Protocol):
     """What is asked of either kind of playout here."""
 
-    counters: Counters
+    @property
+    def counters(self) -> Counters:
+        """What became of its blocks."""
 
     def finish(self) -> None:
         """Nothing more will come: settles the counters."""

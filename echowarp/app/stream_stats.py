@@ -7,6 +7,7 @@ from typing import Any
 from echowarp.app.client import Client
 from echowarp.app.playback import Snapshot
 from echowarp.app.stats import ms, stream_fields
+from echowarp.app.target_words import target_line
 
 
 def snapshot_fields(snapshot: Snapshot, client: Client, **known: Any) -> dict[str, Any]:
@@ -26,6 +27,7 @@ def snapshot_fields(snapshot: Snapshot, client: Client, **known: Any) -> dict[st
         repaired=snapshot.repaired,
         resent=snapshot.resent,
         target_ms=ms(snapshot.target_ns),
+        target_reason=target_words(snapshot, client),
         drift_ppm=None if snapshot.drift_ppm is None else round(snapshot.drift_ppm, 1),
         delay_ms=None if delay is None else ms(delay.total_ns),
         delay_parts_ms={
@@ -38,4 +40,17 @@ def snapshot_fields(snapshot: Snapshot, client: Client, **known: Any) -> dict[st
         jitter_ms=ms(known.pop("jitter_ns", None)),
         level_db=round(snapshot.level_db, 1),
         **known,
+    )
+
+
+def target_words(snapshot: Snapshot, client: Client) -> str | None:
+    """Why the target of a stream is what it is, None before that is known."""
+    if snapshot.reason is None:
+        return None
+    return target_line(
+        snapshot.reason,
+        target_ns=snapshot.target_ns,
+        guard_ns=snapshot.guard_ns,
+        rto_ns=client.rto_ns,
+        loss=client.loss,
     )

@@ -27,14 +27,15 @@ from echowarp.media.repair import RepairEncoder, RepairSolver
 from echowarp.net.udp_server import UdpSender, Way
 from echowarp.session.fanout import Downlink, Outgoing
 from echowarp.session.gate import Accepted, Feedback
-from echowarp.session.relay import TALK_TYPES, Overheard, Relay
+from echowarp.session.relay import TALK_TYPES, Relay
+from echowarp.session.relay_member import Overheard
 from echowarp.wire.feedback import Report, Request
 from echowarp.wire.records import End, Stream
 
 MAX_BACKLOG_NS = NS_PER_S // 5
 """What waits longer than this for its turn is of no use to who hears it."""
 LOOK_EVERY_NS = NS_PER_S // 500
-"""How soon after new blocks it is looked for what is missing."""
+"""How soon it is looked for what is missing, after blocks that were not the next."""
 REST_NS = NS_PER_S // 1000
 
 
@@ -228,7 +229,8 @@ class Switchboard:
                 continue
             sent += self._send(relay.receive(connection, kind, stream, body, at_ns))
         self._forwarded += sent
-        self._look_soon(now_ns)
+        if relay.disturbed:
+            self._look_soon(now_ns)
 
     def _on_feedback(self, feedback: Feedback) -> None:
         downlink = self._downlinks.get(feedback.connection)

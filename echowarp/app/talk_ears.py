@@ -7,19 +7,14 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from itertools import count
-from typing import NamedTuple
 
 from echowarp.app.ears import OnePlayback, Reception, format_of
-from echowarp.app.ends import open_pushed_sink
 from echowarp.app.mixed_playback import MixedPlayback
-from echowarp.app.playback import Listener, Playback, Snapshot
-from echowarp.app.pulled_playback import PulledPlayback
-from echowarp.app.pushed_playback import PushedPlayback
+from echowarp.app.playback import Playback, Snapshot
 from echowarp.app.reception import CaptureTime, ServerClock
-from echowarp.app.talker_mix import MixListener
+from echowarp.app.talk_sinks import TalkSinks, Told
+from echowarp.app.volume import Volume
 from echowarp.config.settings import Settings
-from echowarp.device.paced_sink import PacedSink
 from echowarp.device.seams import PulledSink
 from echowarp.media.arrivals import Counters
 from echowarp.media.format import Format
@@ -27,31 +22,19 @@ from echowarp.media.target import Policy
 from echowarp.session.inbox import Block, RepairPiece
 from echowarp.session.streams import StreamTracker, begin, resume
 from echowarp.session.uplink import SEAL_TAG_BYTES, SEALED_CODEC_BIT, is_sealed, relayed_format
-from echowarp.wire.feedback import Request
 from echowarp.wire.records import Stream
 
 log = logging.getLogger(__name__)
 
 CLOSE_S = 1.0
 """How long a sink may take to be done when another is to be opened."""
-DEFAULT_RATE, DEFAULT_CHANNELS = 48_000, 2
-
-
-class Told(NamedTuple):
-    """Whom the ears tell, from any thread: asked with what to ask of a stream, settled
-    with one of which every block is settled, opener as of StreamPlayback but for the user."""
-
-    asked: Callable[[object, list[Request]], None]
-    settled: Callable[[object], None]
-    enough: Callable[[], None]
-    failed: Callable[[BaseException], None]
-    opener: Callable[[int, int, int, bytes], bytes | None]
+FULL_PERCENT = 100.0
 
 
 class TalkEars:
     """Plays what a talker hears into one sink after another.
 
-    gain: the volume; card: opens the sound card for a format. `announced`, `call`,
+    volume: of all that is played; card: opens the sound card for a format. `announced`, `call`,
     `hang_up`, `forget_session` and `close` are the control thread's.
     """
 
@@ -60,16 +43,15 @@ class TalkEars:
         settings: Settings,
         *,
         latency: Policy | int,
-        gain: Callable[[], float],
+        volume: Volume,
         card: Callable[[Format], PulledSink],
         told: Told,
     ) -> None:
-        self._settings = settings
-        self._latency = latency
-        self._gain = gain
-        self._card = card
+        self._volume = volume
         self._told = told
-        self._numbers = count(1)
+        self._sinks = TalkSinks(
+            settings, latency=latency, gain=volume.gain, card=card, told=told, opener=self._open
+        )
         self._users: Mapping[object, int] = {}
         """Whose each stream is, replaced whole."""
         self._streams: dict[StreamTracker, bool] = {}
@@ -99,13 +81,20 @@ class TalkEars:
 
     @property
     def talkers(self) -> dict[int, Snapshot]:
-        """What is known of each user's stream, by user id."""
+        """What is known of each user's stream, by user id; 0: the server's own."""
         call, mix, users = self._call, self._mix, self._users
         if call is not None:
-            return {users.get(call.tracker, 0): call.snapshot}
+            user = users.get(call.tracker)
+            return {} if user is None else {user: call.snapshot}
         if mix is None:
             return {}
         return {each.user: each for each in tuple(mix.talkers.values())}
+
+    def jitter_ns(self, user: int) -> float | None:
+        """How unevenly a user's packets come; None where nothing is heard of it."""
+        of_user = (each for each, of in self._users.items() if of == user)
+        jitters = [each.jitter_ns for each in of_user if isinstance(each, StreamTracker)]
+        return jitters[-1] if jitters else None
 
     @property
     def played_out(self) -> bool:
@@ -161,7 +150,7 @@ class TalkEars:
             self._close_mix()
             self._played_out = False
             self._call = OnePlayback(
-                self._call_playback,
+                self._sinks.one,
                 asked=self._told.asked,
                 settled=self._told.settled,
                 played_out=self._on_played_out,
@@ -172,6 +161,7 @@ class TalkEars:
                 self._call.clock(self._clock)
         if partner != self._partner:
             self._partner = partner
+            self._set_call_volume()
             for tracker in tuple(self._streams):
                 if self._users[tracker] == partner:
                     self._play(tracker)
@@ -180,6 +170,7 @@ class TalkEars:
         """The call is over: everybody else is heard again."""
         call, self._call = self._call, None
         partner, self._partner = self._partner, None
+        self._set_call_volume()
         self._streams = {
             each: on for each, on in self._streams.items() if self._users[each] != partner
         }
@@ -204,10 +195,19 @@ class TalkEars:
             self._partner = 0
 
     def set_volume(self, user: int, percent: float) -> None:
-        """How loud a user is played in a mix."""
+        """How loud a user is played."""
         self._volumes[user] = percent
+        self._set_call_volume()
         if self._mix is not None:
             self._mix.set_volume(user, percent)
+
+    def _set_call_volume(self) -> None:
+        """A mix does it for each; the other end of a call has the sink alone."""
+        if self._partner is None:
+            self._volume.partner_percent = FULL_PERCENT
+        elif self._partner:
+            # One that was away comes back under another id, and is set anew.
+            self._volume.partner_percent = self._volumes.get(self._partner, FULL_PERCENT)
 
     def arrived(self, block: Block, at_ns: int) -> None:
         """As of Ears."""
@@ -283,64 +283,14 @@ class TalkEars:
             self._past = mix.snapshot
             self._close_playback(mix)
 
-    def _call_playback(self, listener: Listener) -> Playback:
-        settings = self._settings
-
-        def opener(stream: object, seq: int, at: int, payload: bytes) -> bytes | None:
-            return self._open(stream, seq, at, payload)
-
-        if settings.sink == "device":
-            return PulledPlayback(
-                self._card,
-                latency=self._latency,
-                limit_s=settings.duration,
-                listener=listener,
-                opener=opener,
-            )
-        return PushedPlayback(
-            lambda fmt, n: open_pushed_sink(settings, fmt, next(self._numbers), self._gain),
-            latency=self._latency,
-            limit_s=settings.duration,
-            listener=listener,
-            opener=opener,
-        )
-
     def _mixed(self) -> MixedPlayback:
-        if self._mix is not None:
-            return self._mix
-        settings, open_sink, clock = self._settings, self._card, time.monotonic_ns
-        if settings.sink != "device":
-            paced = PacedSink(
-                lambda fmt: open_pushed_sink(settings, fmt, next(self._numbers), self._gain)
-            )
-            open_sink, clock = paced.open, paced.now_ns
-        mix = self._mix = MixedPlayback(
-            open_sink,
-            fmt=self._mix_format(),
-            latency=self._latency,
-            listener=MixListener(
-                wanted=self._told.asked,
-                completed=self._told.settled,
-                enough=self._told.enough,
-                failed=self._told.failed,
-            ),
-            opener=self._open,
-            limit_s=settings.duration,
-            monotonic_ns=clock,
-        )
-        if self._clock is not None:
-            mix.clock(self._clock)
-        for user, percent in self._volumes.items():
-            mix.set_volume(user, percent)
-        return mix
-
-    def _mix_format(self) -> Format:
-        settings = self._settings
-        return Format.for_blocks(
-            rate=settings.sample_rate or DEFAULT_RATE,
-            channels=settings.channels or DEFAULT_CHANNELS,
-            block_ms=settings.block_ms,
-        )
+        if self._mix is None:
+            mix = self._mix = self._sinks.mixed()
+            if self._clock is not None:
+                mix.clock(self._clock)
+            for user, percent in self._volumes.items():
+                mix.set_volume(user, percent)
+        return self._mix
 
     def _open(self, stream: object, seq: int, at: int, payload: bytes) -> bytes | None:
         return self._told.opener(self._users.get(stream, 0), seq, at, payload)

@@ -22,11 +22,28 @@ log = logging.getLogger(__name__)
 HELD_NS = 7 * NS_PER_S // 10
 """Terminals tell of a key that is held by repeating it, at first after half a second;
 so long after the last one it has been let go."""
-HELP = (
-    "m microphone, v mute playback, + - volume, a answer, d decline, space held: push to talk, "
-    "q quit; /mute /unmute /volume NAME PERCENT /list /call NAME /answer /decline /hangup "
-    "/room NAME /push /release /retry /quit"
-)
+KEYS = {
+    "m": "microphone off, and on again",
+    "space": "held down: speak (push to talk)",
+    "a": "answer",
+    "d": "decline",
+    "v": "mute what is played, and bring it back",
+    "+ -": "volume",
+    "q": "quit",
+}
+COMMANDS = {
+    "/mute, /unmute": "microphone off and on; with a NAME: them, here",
+    "/push, /release": "as the space bar down and up",
+    "/volume NAME PERCENT": "how loud somebody is; without NAME: everything",
+    "/list": "who is there",
+    "/call NAME": "call somebody",
+    "/answer, /decline": "whoever calls",
+    "/hangup": "end the call",
+    "/room NAME": "go to a room; without NAME: leave it",
+    "/retry": "try the --e2e code again with whom it failed",
+    "/quit": "end the program",
+}
+HELP = tuple(f"{key:<22}{what}" for key, what in {**KEYS, **COMMANDS}.items())
 
 
 class TalkUser:
@@ -51,7 +68,7 @@ class TalkUser:
         if talker is None:
             return
         if key == "m":
-            self._mute(not talker.speech.muted)
+            self._mute(not talker.speech.muted, "")
         elif key == "a":
             talker.talk.post(talker.talk.answer)
         elif key == "d":
@@ -74,7 +91,8 @@ class TalkUser:
             self._signals.asked = True
             return
         if word == "help":
-            log.info(HELP)
+            for line in HELP:
+                log.info(line)
             return
         try:
             if word == "volume":
@@ -98,12 +116,12 @@ class TalkUser:
         if word in plain:
             talk.post(plain[word])
         elif word in ("mute", "unmute"):
-            self._mute(word == "mute")
+            self._mute(word == "mute", rest)
         elif word in ("push", "release"):
             talker.speech.pushed = word == "push"
         elif word == "list":
             for line in talker.listed():
-                log.info(line)
+                log.info("  %s", line)
         elif word == "call":
             name = parse_name(rest, "name to call").shown
             talk.post(lambda now_ns: talk.call(name, now_ns))
@@ -126,11 +144,17 @@ class TalkUser:
             talk, of = self._talker.talk, parse_name(name.strip()).shown
             talk.post(lambda now_ns: talk.set_volume(of, percent, now_ns))
 
-    def _mute(self, muted: bool) -> None:
-        if self._talker is not None:
-            self._talker.speech.muted = muted
-            if not self._terminal.live:
-                log.info("microphone muted" if muted else "microphone on")
+    def _mute(self, muted: bool, name: str) -> None:
+        """Our own microphone or, with a name, somebody at this end."""
+        if self._talker is None:
+            return
+        if name:
+            talk, of = self._talker.talk, parse_name(name).shown
+            talk.post(lambda now_ns: talk.silence(of, muted, now_ns))
+            return
+        self._talker.speech.muted = muted
+        if not self._terminal.live:
+            log.info("microphone muted" if muted else "microphone on")
 
 
 def _printable(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from echowarp.session.company_events import Came, Changed, Entered, RoomChanged, Went
 from echowarp.session.pairing import State
 from echowarp.wire.people import User
 from echowarp.wire.people_codes import (
@@ -31,6 +32,7 @@ CALL = {
     CallState.INCOMING: "{name} is calling: a or /answer answers, d or /hangup declines",
     CallState.CONNECTED: "in a call with {name}",
 }
+GOES_ON = "the call with {name} goes on"
 ENDED = {
     CallReason.NONE: "the call with {name} is over",
     CallReason.HUNG_UP: "the call with {name} is over: hung up",
@@ -71,6 +73,32 @@ def call_news(state: CallState, reason: CallReason, name: str) -> str:
         return IN_A_CALL
     known = CALL.get(state)
     return (ENDED[reason] if known is None else known).format(name=name or "nobody")
+
+
+def told(event: Entered | RoomChanged | Came | Changed | Went) -> str:
+    """What has happened among people; "" for what need not be said."""
+    if isinstance(event, Entered):
+        return f"here as {event.name}{', back again' if event.resumed else ''}"
+    if isinstance(event, RoomChanged):
+        return ROOM[event.state].format(name=event.name)
+    if isinstance(event, Went):
+        return f"{event.person.name} {LEFT[event.reason]}"
+    person = event.person
+    if isinstance(event, Came):
+        return f"{person.name} is there{f', in {person.room}' if person.room else ''}"
+    if person.room != event.before.room:
+        where = f"has gone to room {person.room}" if person.room else "has left its room"
+        return f"{person.name} {where}"
+    if person.presence & ~event.before.presence & Presence.AWAY:
+        return f"the connection of {person.name} was lost"
+    return ""
+
+
+def unheard(name: str, *, sealed: bool) -> str:
+    """Why somebody is not heard. sealed: they are encrypted end to end, and we are not."""
+    needs = "give --e2e and their code" if sealed else "they need --e2e too"
+    how = "end to end encrypted" if sealed else "not encrypted end to end"
+    return f"{name} is {how}, and so not heard: {needs}"
 
 
 def described(person: User) -> str:

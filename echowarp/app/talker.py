@@ -1,18 +1,16 @@
-"""Makes all that a client with a nickname has, and tells how it is."""
+"""Makes all that a client with a nickname has."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from echowarp.app.client import Client
 from echowarp.app.ends import open_source
-from echowarp.app.stats import ms, stream_fields
-from echowarp.app.stream_stats import snapshot_fields
 from echowarp.app.supervisor import Supervisor
 from echowarp.app.talk import Talk
-from echowarp.app.talk_ears import TalkEars, Told
+from echowarp.app.talk_ears import TalkEars
+from echowarp.app.talk_sinks import Told
 from echowarp.app.talk_words import described
 from echowarp.app.voice import Voice
 from echowarp.app.volume import Volume
@@ -25,12 +23,10 @@ from echowarp.media.agc import AutomaticGain
 from echowarp.media.format import MAX_PAYLOAD_BYTES, Format
 from echowarp.media.gate import NoiseGate
 from echowarp.media.target import Policy
-from echowarp.session.company import Company, Stage
+from echowarp.session.company import Company
 from echowarp.session.names import parse_name
 from echowarp.session.speech import THRESHOLD, Mode, Speech
 from echowarp.session.uplink import SEAL_TAG_BYTES
-from echowarp.ui.status import PersonView
-from echowarp.wire.people_codes import Presence
 
 NS_PER_MS = 1_000_000
 
@@ -51,81 +47,9 @@ class Talker:
             self.voice.stop()
         self.ears.close(hurried)
 
-    def own_words(self) -> str:
-        """How our own microphone is."""
-        if self.voice is None:
-            return ""
-        if self.speech.muted:
-            return "microphone muted"
-        return "speaking" if self.voice.report.sending else ""
-
-    def shown(self, now_ns: int) -> tuple[PersonView, ...]:
-        """Whom we hear, for the live line."""
-        view, heard = self.talk.view, self.ears.talkers
-        shown = []
-        for user, snapshot in heard.items():
-            person, counters = view.users.get(user), snapshot.counters
-            expected = counters.received + counters.concealed
-            name = "the server" if user == 0 else "?" if person is None else person.name
-            shown.append(
-                PersonView(
-                    name=name,
-                    level_db=snapshot.level_db,
-                    talks=person is not None and bool(person.presence & Presence.TALKING),
-                    muted=person is not None and bool(person.presence & Presence.MUTED),
-                    delay_ms=None if snapshot.delay is None else ms(snapshot.delay.total_ns),
-                    loss_percent=100 * counters.concealed / expected if expected else None,
-                )
-            )
-        return tuple(shown)
-
     def listed(self) -> list[str]:
         """Everybody, a line each."""
         return [described(each) for each in self.talk.view.users.values()] or ["nobody else"]
-
-    def people(self) -> dict[str, Any]:
-        """The fields of a line of statistics that are about people."""
-        view = self.talk.view
-        return {
-            "name": view.name,
-            "call": None if view.stage is Stage.NONE else view.stage.name.lower(),
-            "room": view.room or None,
-            "end_to_end": view.e2e or None,
-            "people": [
-                {
-                    "name": person.name,
-                    "room": person.room or None,
-                    "talking": bool(person.presence & Presence.TALKING),
-                    "muted": bool(person.presence & Presence.MUTED),
-                    "away": bool(person.presence & Presence.AWAY),
-                }
-                for person in view.users.values()
-            ],
-        }
-
-    def streams(self, client: Client) -> list[dict[str, Any]]:
-        """The streams that are heard and, last, our own."""
-        users = self.talk.view.users
-        streams = []
-        for user, snapshot in self.ears.talkers.items():
-            if snapshot.format is not None:
-                person = users.get(user)
-                name = None if person is None else person.name
-                streams.append(snapshot_fields(snapshot, client, talker=name))
-        if self.voice is not None:
-            fmt, report = self.voice.format, self.voice.report
-            streams.append(
-                stream_fields(
-                    rate=fmt.rate,
-                    channels=fmt.channels,
-                    suite=None if client.status.suite is None else "encrypted",
-                    sent=report.blocks,
-                    resent=report.resent,
-                    level_db=round(report.level_db, 1),
-                    talker=self.talk.view.name,
-                )
-            )
-        return streams
 
 
 def make_talker(
@@ -142,13 +66,12 @@ def make_talker(
     name = parse_name(settings.nickname, "nickname").shown
     call = "" if settings.call is None else parse_name(settings.call, "name to call").shown
     room = "" if settings.room is None else parse_name(settings.room, "room").shown
-    code = None if settings.e2e is None else encode_password(settings.e2e)
     speech, mode = _speech(settings)
     voice = _voice(settings, speech, lambda: client().wake(), supervisor.fail)
     ears = TalkEars(
         settings,
         latency=latency,
-        gain=volume.gain,
+        volume=volume,
         card=card,
         told=Told(
             asked=lambda stream, requests: client().request(stream, requests),
@@ -163,7 +86,7 @@ def make_talker(
         voice=voice,
         ears=ears,
         speech=speech,
-        code=code,
+        code=None if settings.e2e is None else encode_password(settings.e2e),
         auto_answer=settings.auto_answer,
         only_call=settings.call is not None,
         wake=lambda: client().wake(),

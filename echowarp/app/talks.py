@@ -23,7 +23,8 @@ from echowarp.app.switchboard import (
 )
 from echowarp.net.udp_server import UdpSender
 from echowarp.session.gate import Accepted, Feedback
-from echowarp.session.server import Said, Server
+from echowarp.session.server import Server
+from echowarp.session.server_events import Said
 from echowarp.wire.people import Denied, Enter
 from echowarp.wire.people_codes import Denial
 from echowarp.wire.records import End, EndReason, Stream

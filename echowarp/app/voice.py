@@ -218,7 +218,8 @@ class Voice:
         self._dropped_frames = 0
         pcm = self._gain.process(self._gate.process(capture.pcm))
         self._level_db = level_db(pcm)
-        what = self.speech.block(10 ** (self._level_db / 20), now_ns)
+        # By the sound's own time: a thread that is late must not change what is sent.
+        what = self.speech.block(10 ** (self._level_db / 20), capture.captured_ns)
         if self.speech.take_warning():
             log.warning("the microphone has been silent for 30 s: is it the right one, is it on?")
         if self.state is State.RUNNING and what is not Send.NOTHING:

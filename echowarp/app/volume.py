@@ -16,6 +16,8 @@ class Volume:
 
     def __init__(self, percent: int) -> None:
         self.percent = percent
+        self.partner_percent = 100.0
+        """Of the other end of a call alone; the control thread changes it."""
         self.muted = False
 
     def press(self, key: str) -> bool:
@@ -32,7 +34,7 @@ class Volume:
 
     def gain(self) -> float:
         """The factor for samples: 1.0 at 100 percent."""
-        return 0.0 if self.muted else self.percent / 100
+        return 0.0 if self.muted else self.percent * self.partner_percent / 10_000
 
     def words(self) -> str:
         """What is unusual about it; empty at 100 percent."""

@@ -151,8 +151,14 @@ class Watch:
     def _show(self, now_ns: int) -> None:
         if self._terminal.live:
             view = self._watched.view(now_ns)
-            line = render(view, unicode=self._terminal.unicode, columns=self._terminal.columns)
-            self._terminal.show(self._typing.line or line)
+            columns = self._terminal.columns
+            *people, line = render(
+                view,
+                unicode=self._terminal.unicode,
+                columns=columns,
+                lines=self._terminal.lines,
+            )
+            self._terminal.show(*people, self._typing.line[1 - columns :] or line)
         if now_ns >= self._stats_due_ns:
             # After a suspend one line is written, not all that are overdue.
             self._stats_due_ns = max(self._stats_due_ns + STATS_EVERY_NS, now_ns)

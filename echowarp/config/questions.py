@@ -40,10 +40,13 @@ class Question:
     choices: the answers to choose from, () where any text is parsed; lists_devices:
     the machine's audio devices come before the choices; is_required: there is no
     default; is_hidden: the answer is not shown; asks: whether it has a meaning after the
-    answers so far, if its option's role does not tell.
+    answers so far, if its option's role does not tell; wording: where the option has none;
+    without: what no answer means, where the option has no default.
     """
 
     key: str
+    wording: str = ""
+    without: str = ""
     choices: tuple[Choice, ...] = ()
     lists_devices: bool = False
     is_required: bool = False
@@ -54,6 +57,11 @@ class Question:
     def option(self) -> Option:
         """The option that it is about."""
         return BY_KEY[self.key]
+
+    @property
+    def text(self) -> str:
+        """The question in words."""
+        return self.wording or self.option.question
 
     def concerns(self, settings: Settings) -> bool:
         """Whether it has a meaning in the role that was chosen."""
@@ -91,6 +99,17 @@ QUESTIONS: tuple[Question, ...] = (
         asks=lambda settings: _talks(settings) and not (settings.call or settings.room),
     ),
     Question(key="e2e", is_hidden=True, asks=_talks),
+    Question(
+        key="microphone",
+        wording="Microphone, a part of its name",
+        without="the system's",
+        asks=_talks,
+    ),
+    Question(
+        key="push_to_talk",
+        wording="Be heard only while the space bar is held down",
+        asks=_talks,
+    ),
     Question(
         key="source",
         asks=lambda settings: settings.is_server,

@@ -165,11 +165,6 @@ class NotedArrivals:
         to_ns = self._format.frames_to_ns
         return min((at_ns - to_ns(noted - time) for noted, at_ns in self._noted), default=None)
 
-    def forget_to(self, time: int) -> None:
-        """Forgets the oldest, up to a block of that time."""
-        while self._noted and self._noted[0][0] <= time:
-            self._noted.popleft()
-
     def clear(self) -> None:
         """Forgets all."""
         self._noted.clear()

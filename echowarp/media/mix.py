@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from echowarp.media.lanes import OFFSET, clamp, fill, join, lanes_of, split
+from echowarp.media.lanes import OFFSET, clamp, fill, join, lanes_of
 
 MAX_TALKERS = 16
 """So many sums of 16 bits stay within 2^19 of the middle, half of the guard."""
@@ -27,11 +27,14 @@ def mix(blocks: Sequence[bytes]) -> bytes:
     if len(blocks) == 1:
         return first
     lanes = lanes_of(first)
-    evens, odds = 0, 0
+    flip, mask = fill(OFFSET << 16 | OFFSET, lanes), fill(0xFFFF, lanes)
+    evens, both = 0, 0
     for block in blocks:
-        even, odd = split(block)
-        evens += even
-        odds += odd
+        value = int.from_bytes(block, "little") ^ flip
+        evens += value & mask
+        both += value
+    # Integers carry as far as they need to, so what is not of the even places is of the odd.
+    odds = both - evens >> 16
     # N talkers carry N offsets, and one is to stay.
     bias = fill((1 << _GUARD_BIT) - OFFSET * (len(blocks) - 1), lanes)
     return join(_saturated(evens + bias, lanes), _saturated(odds + bias, lanes), 0, size)

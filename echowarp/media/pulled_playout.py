@@ -10,17 +10,16 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
-from echowarp.media.arrivals import MISSING_REMEMBERED_MS, Arrivals, Counters, NotedArrivals
+from echowarp.media.arrivals import Counters, NotedArrivals
 from echowarp.media.drift import DriftLoop
 from echowarp.media.format import Format
 from echowarp.media.playout_delay import PlayoutDelay
 from echowarp.media.playout_sound import PlayoutSound
+from echowarp.media.playout_turns import Turns
 from echowarp.media.pull_line import Line
 from echowarp.media.resampler import Resampler
 
 NS_PER_MS = 1_000_000
-MAX_WAIT_NS = 200 * NS_PER_MS
-"""Nothing came for so long beyond the target: an outage, after which sound starts anew."""
 SURPLUS_NS = 20 * NS_PER_MS
 """So much more than the target may wait when a stream begins, before its first sound is
 left out for it."""
@@ -63,23 +62,25 @@ class PulledPlayout:
         fixed: bool = False,
         resampler: Resampler | None = None,
     ) -> None:
-        self.counters = Counters()
         self.state = State.FILLING
         self.played_frames = 0
         """Frames given out since the sound began, concealment included."""
         self._format = fmt
         self._line = line
         self._delay = PlayoutDelay(fmt, target_ns=target_ns, fixed=fixed, line=line, now_ns=now_ns)
-        remembered = fmt.ns_to_frames(MISSING_REMEMBERED_MS * NS_PER_MS)
-        self._arrivals = Arrivals(first_seq, max(1, remembered // fmt.block_frames), self.counters)
-        self._position = first_time
+        self._turns = Turns(fmt, self._delay, first_seq=first_seq, first_time=first_time)
+        self._arrivals = self._turns.arrivals
         self._sound = PlayoutSound(fmt, self._delay, resampler or Resampler(fmt))
         self._end_seq: int | None = None
         self._begun = False
         self._resting = False
         """The source has said that it is silent until its next block."""
         self._noted = NotedArrivals(fmt)
-        self._waited_ns = 0
+
+    @property
+    def counters(self) -> Counters:
+        """What became of the blocks."""
+        return self._turns.counters
 
     @property
     def drift(self) -> DriftLoop:
@@ -89,17 +90,12 @@ class PulledPlayout:
     @property
     def buffered_frames(self) -> int:
         """Frames from the playout position to the end of the newest block."""
-        newest = self._arrivals.peek_newest()
-        if newest is None:
-            return self._sound.held_frames
-        time, payload = newest
-        ahead = time + len(payload) // self._format.frame_bytes - self._position
-        return max(0, ahead) + self._sound.held_frames
+        return self._turns.ahead_frames + self._sound.held_frames
 
     @property
     def position(self) -> int:
         """Time of the stream, in frames, of the next frame to be given out."""
-        return self._position - self._sound.held_frames
+        return self._turns.position - self._sound.held_frames
 
     @property
     def complete(self) -> bool:
@@ -131,7 +127,9 @@ class PulledPlayout:
         """Takes a block that became usable at `at_ns`; by_itself: as first sent."""
         self._arrivals.put(seq, time, payload)
         if self.state is not State.PLAYING:
-            self._noted.note(time, at_ns)
+            # That the source is silent still says little of how fast the path will be.
+            if payload or not self._resting:
+                self._noted.note(time, at_ns)
         elif by_itself:
             self._delay.observe(self._leaves_ns(time) - at_ns, at_ns)
 
@@ -142,14 +140,15 @@ class PulledPlayout:
 
     def due_ns(self) -> int:
         """When the block whose turn is next leaves."""
-        return self._leaves_ns(self._position)
+        return self._leaves_ns(self._turns.position)
 
     def pull(self, frames: int, now_ns: int) -> bytes:
         """Exactly `frames` frames of s16le, which the line has not counted yet."""
         self._line.called(now_ns)
         if self.state is State.PLAYING:
             self._delay.tick(now_ns)
-            self._cut_surplus()
+            if self._end_seq is None and self._turns.cut_surplus(self._sound.held_frames):
+                self._sound.splice()
         while self._sound.ready_frames < frames:
             self._next()
         if self._begun:
@@ -170,7 +169,7 @@ class PulledPlayout:
             self._sound.end()
         elif self.state is State.FILLING:
             self._fill()
-        elif self._waited_ns and len(self._arrivals) and self._give_up_waited():
+        elif self._turns.give_up_waited(ends=self._end_seq is not None):
             return
         elif (due := self._arrivals.peek()) is not None:
             self._play(*due)
@@ -186,7 +185,8 @@ class PulledPlayout:
 
     def _fill(self) -> None:
         """Silence up to the very frame with which the delay is the target."""
-        self._skip_silence()
+        while self._resting and self._turns.skip_silence():
+            pass
         earliest = self._arrivals.earliest()
         if earliest is None:
             if self._end_seq is not None:
@@ -200,62 +200,35 @@ class PulledPlayout:
                 return
         self._sound.conceal(min(early_frames, self._format.block_frames))
 
-    def _skip_silence(self) -> None:
-        """Takes what only says that the source is silent still."""
-        while self._resting and (due := self._arrivals.peek()) is not None and not due[1]:
-            self._arrivals.take()
-            self._position = due[0]
-            # When it came says little of how fast the path will be.
-            self._noted.forget_to(due[0])
-
     def _early_ns(self, seq: int) -> int:
         """How much too early it were, to begin with that block now; negative for too late."""
         start = self._arrivals.time_of(seq)
         fastest_ns = self._noted.fastest_ns(start)
         if fastest_ns is None:
-            return 0  # it was here before the wait for it was given up
-        return fastest_ns + self._delay.aim_ns - self._leaves_ns(self._position)
+            return 0  # it only says that the source is silent still
+        return fastest_ns + self._delay.aim_ns - self._leaves_ns(self._turns.position)
 
     def _begin(self, seq: int, late_frames: int) -> None:
         """Starts with block `seq`, or so many frames after it where sound may be left out."""
         keep = not self._begun and late_frames <= self._format.ns_to_frames(SURPLUS_NS)
         if keep or self._end_seq is not None:
             late_frames = 0
-        goal = self._arrivals.time_of(seq) + late_frames
-        seq = self._arrivals.first_from(seq + late_frames // self._format.block_frames)
-        if self._begun:
-            self._arrivals.skip_to(seq)
-        else:
-            self._arrivals.start_at(seq)
-        self._enter(goal)
+        self._turns.begin_at(seq, late_frames, anew=not self._begun)
         levels = [self._leaves_ns(time) - at_ns for time, at_ns in self._noted]
         self._noted.clear()
         self._delay.begin(max(levels, default=self._delay.aim_ns))
         self._begun = True
         self._resting = False
-        self._waited_ns = 0
         self._to(State.PLAYING)
 
-    def _enter(self, goal: int) -> None:
-        """Goes on at frame `goal` as far as that lies in the block whose turn it is."""
-        due = self._arrivals.peek()
-        if due is not None:
-            time, payload = due
-            goal = max(time, min(goal, time + len(payload) // self._format.frame_bytes))
-        self._position = goal
-
     def _play(self, time: int, payload: bytes) -> None:
-        missing = time - self._position
+        turns, missing = self._turns, time - self._turns.position
         if missing > 0:
             step = min(missing, self._format.block_frames)
-            self._position += step
+            turns.position += step
             self._sound.conceal(step)
             return
-        self._arrivals.take()
-        self._position = time + len(payload) // self._format.frame_bytes
-        # The turns of these are played now, after what was heard in their place.
-        self.counters.concealed += self._waited_ns // self._format.block_ns
-        self._waited_ns = 0
+        turns.take()
         if not payload:
             self._rest()
             return
@@ -267,10 +240,11 @@ class PulledPlayout:
     def _rest(self) -> None:
         """The source is silent from here on. Where its next block is here already, its
         time tells for how long; else sound begins anew with that."""
-        if not self._resting:
+        due = self._arrivals.peek()
+        if not self._resting and (due is None or due[0] > self._turns.position):
             self._resting = True
             self._sound.end()
-            self._position += self._format.block_frames
+            self._turns.position += self._format.block_frames
         self._pause()
 
     def _pause(self) -> None:
@@ -278,69 +252,19 @@ class PulledPlayout:
         if not len(self._arrivals):
             self._to(State.FILLING)
 
-    def _give_up_waited(self) -> bool:
-        """Gives up turns that were waited for, if they are lost or not worth the delay:
-        what was heard meanwhile was their concealment."""
-        fmt, block_ns = self._format, self._format.block_ns
-        blocks = self._waited_ns // block_ns
-        due = self._arrivals.peek()
-        if due is not None and due[0] > self._position:
-            # The source missed this time itself.
-            self._pass_waited(min(due[0] - self._position, fmt.ns_to_frames(self._waited_ns)))
-            return True
-        if due is None:
-            blocks = min(blocks, 1)
-        elif self._end_seq is None:
-            left = self._arrivals.highest + 1 - self._arrivals.next_seq
-            blocks = min(blocks, left, self._delay.unwanted_ns // block_ns)
-        else:
-            blocks = 0
-        if not blocks:
-            return False
-        self._arrivals.skip_to(self._arrivals.next_seq + blocks)
-        self._pass_waited(blocks * fmt.block_frames)
-        return True
-
-    def _pass_waited(self, frames: int) -> None:
-        passed_ns = self._format.frames_to_ns(frames)
-        # Less than a frame is nothing.
-        self._waited_ns = max(0, self._waited_ns - passed_ns) if frames else 0
-        self._delay.left_out(passed_ns)
-        self._position += frames
-
     def _miss(self) -> None:
         """The block whose turn it is is not here, but later ones are."""
         if self._delay.is_short and self._end_seq is None and not self._resting:
             self._wait()
             return
-        self._arrivals.miss()
-        self._position += self._format.block_frames
+        self._turns.miss()
         self._sound.conceal(self._format.block_frames)
 
     def _wait(self) -> None:
         """The delay grows by the block of concealment that this inserts."""
-        self._waited_ns += self._format.block_ns
-        self._delay.waited(self._format.block_ns)
-        if self._waited_ns > MAX_WAIT_NS:
+        if self._turns.wait():
             self._pause()
         self._sound.conceal(self._format.block_frames)
-
-    def _cut_surplus(self) -> None:
-        """Leaves out at once, with one seam, what is too much to be played away."""
-        if self._end_seq is not None or self._waited_ns or not len(self._arrivals):
-            return
-        cut_ns = self._delay.cut(self._format.frames_to_ns(self.buffered_frames))
-        if not cut_ns:
-            return
-        fmt, before = self._format, self._position
-        frames, ahead = fmt.ns_to_frames(cut_ns), self._arrivals.highest - self._arrivals.next_seq
-        turns = min(frames // fmt.block_frames, ahead)
-        self._arrivals.skip_to(self._arrivals.next_seq + turns)
-        # Within a block that is missing there is nothing to leave out.
-        here = self._arrivals.peek() is not None
-        self._enter(before + (frames if here else turns * fmt.block_frames))
-        self._delay.left_out(fmt.frames_to_ns(self._position - before))
-        self._sound.splice()
 
     def _to(self, state: State) -> None:
         assert state in TRANSITIONS[self.state], f"{self.state} -> {state}"

@@ -132,6 +132,11 @@ class RepairSolver:
         self._order: list[int] = []
         self._rows: dict[int, bytes] = {}
 
+    @property
+    def has_rows(self) -> bool:
+        """Whether a row waits for blocks: until then they may be given later, in order."""
+        return bool(self._rows)
+
     def block(self, seq: int, time: int, payload: bytes) -> list[Block]:
         """Takes a block that was received; gives the blocks that are solved by it.
 

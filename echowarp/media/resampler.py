@@ -249,7 +249,8 @@ def _phase_table() -> list[list[float]]:
     return fractional_taps(TAPS, _PHASES, 1.0, _KAISER_BETA)
 
 
-@lru_cache(maxsize=8)
+# A piece begins where the last one of its stream ended: a room of talkers takes turns.
+@lru_cache(maxsize=64)
 def _taps(fraction: int) -> int:
     """The filter `fraction` (2^-48 frames) after a frame, tap k in lane TAPS - k."""
     phase = fraction * _PHASES

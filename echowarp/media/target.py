@@ -113,6 +113,8 @@ class TargetDelay:
         self._bin_start_ns = now_ns
         self._cured_ns: int | None = None
         self._worst: deque[tuple[int, int, Way]] = deque([(now_ns, 0, Way.RECEIVED)])
+        self._largest: list[tuple[int, Way]] = []
+        """As many as the rank says of the bins that are over, the largest first."""
         self._fastest: deque[tuple[int, int]] = deque()
         self._reason = Reason(cause=Cause.START, target_ns=START_NS, worst_ns=0)
 
@@ -177,10 +179,13 @@ class TargetDelay:
         self._worst.append((now_ns, 0, Way.RECEIVED))
         while self._worst[0][0] <= now_ns - self._policy.window_ns:
             self._worst.popleft()
+        over = [each[1:] for each in self._worst][:-1]
+        self._largest = sorted(over, key=_by_size)[: self._policy.rank]
 
     def _renew(self) -> None:
         policy = self._policy
-        largest = sorted((each[1:] for each in self._worst), key=lambda each: -each[0])
+        _, delay_ns, way = self._worst[-1]
+        largest = sorted([*self._largest, (delay_ns, way)], key=_by_size)
         worst_ns, way = largest[min(policy.rank, len(largest)) - 1]
         # A block must be here when the device takes it, up to a period before it is heard.
         wanted_ns = worst_ns * policy.percent // 100 + policy.margin_ns + self._period_ns
@@ -193,3 +198,7 @@ class TargetDelay:
             cause = Cause.CEILING
         target_ns = max(self._floor_ns, min(CEILING_NS, wanted_ns))
         self._reason = Reason(cause=cause, target_ns=target_ns, worst_ns=worst_ns)
+
+
+def _by_size(worst: tuple[int, Way]) -> int:
+    return -worst[0]

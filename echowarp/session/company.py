@@ -7,11 +7,21 @@ started anew.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum, auto
-from typing import TypeAlias
 
 from echowarp.errors import ConfigError
+from echowarp.session.company_events import (
+    CallChanged,
+    Came,
+    Changed,
+    CompanyEvent,
+    Entered,
+    Message,
+    Refused,
+    RoomChanged,
+    Went,
+)
 from echowarp.session.names import parse_name
 from echowarp.wire.people import (
     NO_TOKEN,
@@ -34,8 +44,6 @@ from echowarp.wire.people_codes import (
     CallAct,
     CallReason,
     CallState,
-    Denial,
-    Leaving,
     Presence,
     RoomState,
     Wish,
@@ -67,76 +75,6 @@ STAGES = {
 }
 OURS = (Stage.ASKED, Stage.WAITING, Stage.RINGING, Stage.CONNECTED)
 """Calls that are asked for anew at a server that does not know of them."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entered:
-    """We have our name. resumed: call and room go on."""
-
-    name: str
-    resumed: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
-    """We do not get the name. suggestion: one that is free, or empty."""
-
-    reason: Denial
-    suggestion: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Came:
-    """Somebody is there, who was not."""
-
-    person: User
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Changed:
-    """Somebody else is muted, talks, or has moved; `before` as they were."""
-
-    person: User
-    before: User
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Went:
-    """Somebody is there no more."""
-
-    person: User
-    reason: Leaving
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallChanged:
-    """Our call is elsewhere now. again: it is as it was, and its other end is back."""
-
-    state: CallState
-    reason: CallReason
-    name: str
-    again: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoomChanged:
-    """What became of our wish for a room."""
-
-    state: RoomState
-    name: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
-    """Another client says this about the code, `user` its id."""
-
-    user: int
-    data: bytes
-
-
-CompanyEvent: TypeAlias = (
-    Entered | Refused | Came | Changed | Went | CallChanged | RoomChanged | Message
-)
 
 
 def _clean(text: str) -> str:
@@ -328,7 +266,8 @@ class Company:
         elif news.state is CallState.ENDED:
             self._no_call()
         else:
-            again = self.stage is STAGES[news.state] is Stage.CONNECTED
+            was_connected = self.stage is Stage.CONNECTED or self.call_is_lost
+            again = was_connected and news.state is CallState.CONNECTED
             self.stage, self.call_name, self.partner = STAGES[news.state], news.name, news.user
             if self.stage is Stage.CONNECTED:
                 self._lost_ns = None

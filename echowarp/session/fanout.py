@@ -177,6 +177,9 @@ class Fanout(Generic[WayT]):
         self._ring = BlockRing(block_ns=block_ns)
         self._legs: tuple[Leg[WayT], ...] = ()
         self._joined = 0
+        self._newest_time = 0
+        self._rows_reach = -1
+        """The newest block that the rows have been given: most streams need none."""
 
     @property
     def legs(self) -> tuple[Leg[WayT], ...]:
@@ -209,9 +212,12 @@ class Fanout(Generic[WayT]):
         Gives the block and, as each leg's policy has it, a repair row for each leg,
         sealed as it is asked for.
         """
-        body = pack_block(wrap(seq), wrap(time), payload)
+        return self.pass_on(seq, time, pack_block(wrap(seq), wrap(time), payload))
+
+    def pass_on(self, seq: int, time: int, body: bytes) -> Iterator[Outgoing[WayT]]:
+        """The same for a block that has come as the body of one, counters wrapped."""
         self._ring.put(seq, body)
-        self._rows.add(seq, time, payload)
+        self._newest_time = time
         return self._to_all(seq, body)
 
     def send_late(
@@ -225,7 +231,8 @@ class Fanout(Generic[WayT]):
         body = pack_block(wrap(seq), wrap(time), payload)
         self._ring.put(seq, body)
         if self._ring.highest - seq < MAX_REPAIR_WIDTH:
-            self._refill_rows(time)
+            # A gap is filled: the rows reach over it again.
+            self._rows_reach = -1
         return self._late_to_all(_RESEND if recovered else _BLOCK, body)
 
     def _late_to_all(self, kind: int, body: bytes) -> Iterator[Outgoing[WayT]]:
@@ -233,14 +240,6 @@ class Fanout(Generic[WayT]):
             if leg.downlink.way is not None:
                 self.blocks_sent += 1
                 yield leg.downlink.seal(leg.downlink.way, kind, leg.stream, body)
-
-    def _refill_rows(self, time: int) -> None:
-        """A gap is filled: the rows reach over it again."""
-        for seq in range(self._ring.highest - MAX_REPAIR_WIDTH + 1, self._ring.highest + 1):
-            body = self._ring.get(seq)
-            if body is not None:
-                block = parse_block(body)
-                self._rows.add(seq, unwrap(block.time, time), block.payload)
 
     def _to_all(self, seq: int, body: bytes) -> Iterator[Outgoing[WayT]]:
         rows: dict[RepairRate, bytes | None] = {}
@@ -263,6 +262,18 @@ class Fanout(Generic[WayT]):
                     self.rows_sent += 1
                     yield downlink.seal(way, _REPAIR, leg.stream, row)
 
+    def _fill_rows(self) -> None:
+        """Gives the rows what they have not had yet, as far back as one can reach."""
+        newest = self._ring.highest
+        first = max(self._rows_reach, newest - MAX_REPAIR_WIDTH) + 1
+        for seq in range(first, newest + 1):
+            body = self._ring.get(seq)
+            if body is not None:
+                block = parse_block(body)
+                self._rows.add(seq, unwrap(block.time, self._newest_time), block.payload)
+        self._rows_reach = newest
+
     def _row(self, rate: RepairRate) -> bytes | None:
+        self._fill_rows()
         row = self._rows.row(rate.width)
         return None if row is None else pack_repair(Repair(wrap(row.seq), row.width, row.sum))

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import replace
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, TypeVar
 
 from echowarp.errors import ProtocolError
 from echowarp.session.fanout import Downlink, Fanout, Leg, Outgoing, RowMaker
-from echowarp.session.reports import REPORT_INTERVAL_NS, ReceiptCounter
-from echowarp.session.stream_bytes import StreamBytes
+from echowarp.session.relay_member import Member, Overheard, Talk
+from echowarp.session.reports import REPORT_INTERVAL_NS
 from echowarp.session.uplink import Found, Solver, Uplink
-from echowarp.wire.datagram import CLIENT_BIT, DatagramType
+from echowarp.wire.datagram import BLOCK_HEAD_BYTES, CLIENT_BIT, DatagramType
 from echowarp.wire.feedback import Report, ReportEntry, pack_report, pack_request
 from echowarp.wire.records import End, EndReason, Stream
 from echowarp.wire.serial import wrap
@@ -36,48 +36,11 @@ TALK_TYPES = frozenset(
     for kind in (DatagramType.BLOCK, DatagramType.RESEND, DatagramType.REPAIR)
 )
 """Types of datagrams that `Relay.receive` takes."""
-_REPAIR, _RESEND = int(DatagramType.REPAIR), int(DatagramType.RESEND)
+_BLOCK, _RESEND, _REPAIR = map(int, (DatagramType.BLOCK, DatagramType.RESEND, DatagramType.REPAIR))
 _ASK = int(DatagramType.REQUEST) & ~CLIENT_BIT
 _TELL = int(DatagramType.REPORT) & ~CLIENT_BIT
 
 WayT = TypeVar("WayT", bound=Hashable)
-
-
-class Overheard(NamedTuple):
-    """What comes of a stream that is to be played here as well.
-
-    stream: as its talker has been told it, the same object as long as it lasts; what: a
-    block, or one past the last block where it has ended, unwrapped.
-    """
-
-    connection: int
-    stream: Stream
-    what: Found | int
-
-
-class _Talk(Generic[WayT]):
-    """One stream of a talker. announced: with the byte that its talker uses."""
-
-    def __init__(self, announced: Stream, uplink: Uplink, fanout: Fanout[WayT]) -> None:
-        self.announced = announced
-        self.uplink = uplink
-        self.fanout = fanout
-        self.over_ns: int | None = None
-        """Ended, and kept until then."""
-
-
-class _Member(Generic[WayT]):
-    """One session."""
-
-    def __init__(self, downlink: Downlink[WayT], user: int) -> None:
-        self.downlink = downlink
-        self.user = user
-        self.bytes = StreamBytes()
-        self.receipts = ReceiptCounter()
-        self.talks: dict[int, _Talk[WayT]] = {}
-        self.current: _Talk[WayT] | None = None
-        self.listeners: frozenset[int] = frozenset()
-        self.report_ns = 0
 
 
 class Relay(Generic[WayT]):
@@ -89,16 +52,18 @@ class Relay(Generic[WayT]):
     ) -> None:
         self.dropped = 0
         """Datagrams of no stream, or with nothing in them."""
+        self.disturbed = False
+        """Something came out of its turn: `timeout_ns` may tell of an earlier time."""
         self._make_rows = rows
         self._make_solver = solver
-        self._members: dict[int, _Member[WayT]] = {}
+        self._members: dict[int, Member[WayT]] = {}
         self._out: list[tuple[int, Stream | End]] = []
         self._overheard: frozenset[int] = frozenset()
         self._heard: list[Overheard] = []
 
     def join(self, downlink: Downlink[WayT], user: int) -> None:
         """A session began. Opening and pausing its way is its owner's business."""
-        self._members[downlink.connection] = _Member(downlink, user)
+        self._members[downlink.connection] = Member(downlink, user)
 
     def leave(self, connection: int, now_ns: int) -> None:
         """A session ended: what it said ends, and it hears nothing more."""
@@ -130,7 +95,7 @@ class Relay(Generic[WayT]):
             return
         announced = replace(stream, stream=byte, user=member.user)
         fanout: Fanout[WayT] = Fanout(block_ns=uplink.block_ns, rows=self._make_rows())
-        member.current = member.talks[byte] = _Talk(announced, uplink, fanout)
+        member.current = member.talks[byte] = Talk(announced, uplink, fanout)
         self._out.append((connection, announced))
         self._sync(member, now_ns)
 
@@ -182,10 +147,24 @@ class Relay(Generic[WayT]):
         """
         member = self._members.get(connection)
         talk = None if member is None else member.talks.get(stream)
-        if talk is None:
+        if member is None or talk is None:
             self.dropped += 1
-            return
+            return iter(())
         kind &= ~CLIENT_BIT
+        if kind == _BLOCK and (placed := talk.uplink.in_turn(body, now_ns)) is not None:
+            seq, time = placed
+            if connection in self._overheard:
+                found = Found(seq, time, body[BLOCK_HEAD_BYTES:], recovered=False, late=False)
+                self._heard.append(Overheard(connection, talk.announced, found))
+            return talk.fanout.pass_on(seq, time, body)
+        return self._receive(member, talk, kind, body, now_ns)
+
+    def _receive(
+        self, member: Member[WayT], talk: Talk[WayT], kind: int, body: bytes, now_ns: int
+    ) -> Iterator[Outgoing[WayT]]:
+        """What does not come in its turn."""
+        self.disturbed = True
+        connection = member.downlink.connection
         try:
             if kind == _REPAIR:
                 found = talk.uplink.repair(body, now_ns)
@@ -216,6 +195,7 @@ class Relay(Generic[WayT]):
 
     def handle_timeout(self, now_ns: int) -> Iterator[Outgoing[WayT]]:
         """Asks talkers for what is missing, tells them of losses, forgets what is over."""
+        self.disturbed = False
         for member in tuple(self._members.values()):
             for talk in tuple(member.talks.values()):
                 if talk.over_ns is not None and now_ns >= talk.over_ns:
@@ -233,9 +213,7 @@ class Relay(Generic[WayT]):
         out, self._out = self._out, []
         return out
 
-    def _ask(
-        self, member: _Member[WayT], talk: _Talk[WayT], now_ns: int
-    ) -> Iterator[Outgoing[WayT]]:
+    def _ask(self, member: Member[WayT], talk: Talk[WayT], now_ns: int) -> Iterator[Outgoing[WayT]]:
         downlink, uplink = member.downlink, talk.uplink
         due_ns = uplink.timeout_ns()
         if due_ns is None or now_ns < due_ns:
@@ -246,7 +224,7 @@ class Relay(Generic[WayT]):
                 body = pack_request(request)
                 yield downlink.seal(downlink.way, _ASK, talk.announced.stream, body)
 
-    def _report(self, member: _Member[WayT], now_ns: int) -> Iterator[Outgoing[WayT]]:
+    def _report(self, member: Member[WayT], now_ns: int) -> Iterator[Outgoing[WayT]]:
         downlink, talk = member.downlink, member.current
         if talk is None or downlink.way is None:
             return
@@ -260,7 +238,7 @@ class Relay(Generic[WayT]):
         report = Report(*tally, downlink.rto_ns or FIRST_RTO_NS, (entry,))
         yield downlink.seal(downlink.way, _TELL, len(report.entries), pack_report(report))
 
-    def _sync(self, member: _Member[WayT], now_ns: int) -> None:
+    def _sync(self, member: Member[WayT], now_ns: int) -> None:
         """Makes the legs of a talker's stream those of its listeners."""
         talk = member.current
         if talk is None:
@@ -278,7 +256,7 @@ class Relay(Generic[WayT]):
                 stream = replace(talk.announced, stream=byte, seq=seq, time=time)
                 self._out.append((connection, stream))
 
-    def _cut(self, talk: _Talk[WayT], leg: Leg[WayT], reason: EndReason, now_ns: int) -> None:
+    def _cut(self, talk: Talk[WayT], leg: Leg[WayT], reason: EndReason, now_ns: int) -> None:
         connection = leg.downlink.connection
         talk.fanout.remove(leg)
         listener = self._members.get(connection)
@@ -291,8 +269,8 @@ class Relay(Generic[WayT]):
 
     def _end(
         self,
-        member: _Member[WayT],
-        talk: _Talk[WayT],
+        member: Member[WayT],
+        talk: Talk[WayT],
         seq: int | None,
         reason: EndReason,
         now_ns: int,
@@ -313,7 +291,7 @@ class Relay(Generic[WayT]):
             self._close(member, oldest, reason, now_ns)
 
     def _close(
-        self, member: _Member[WayT], talk: _Talk[WayT], reason: EndReason, now_ns: int
+        self, member: Member[WayT], talk: Talk[WayT], reason: EndReason, now_ns: int
     ) -> None:
         for leg in talk.fanout.legs:
             self._cut(talk, leg, reason, now_ns)
@@ -325,5 +303,5 @@ class Relay(Generic[WayT]):
         if member.current is talk:
             member.current = None
 
-    def _stop_hearing(self, connection: int, talk: _Talk[WayT], seq: int) -> None:
+    def _stop_hearing(self, connection: int, talk: Talk[WayT], seq: int) -> None:
         self._heard.append(Overheard(connection, talk.announced, seq))

@@ -68,8 +68,10 @@ class RequestTimers:
 
     def arrived(self, seq: int, now_ns: int, *, resent: bool = False) -> None:
         """Block `seq` came, as sent first or in answer to a request."""
-        noticed_ns = self._noticed.pop(seq, None)
-        self._timers.pop(seq, None)
+        noticed_ns = None
+        if self._noticed:
+            noticed_ns = self._noticed.pop(seq, None)
+            self._timers.pop(seq, None)
         if not resent and (noticed_ns is not None or seq > self._highest):
             self._guard.came(0 if noticed_ns is None else now_ns - noticed_ns, now_ns)
         if seq > self._highest:

@@ -34,13 +34,13 @@ class BlockRing:
     def put(self, seq: int, body: bytes) -> None:
         """Keeps the body of block `seq` (unwrapped) for a second; one that is as old or
         older is not kept."""
-        self.highest = max(self.highest, seq)
-        oldest = self.highest - self.capacity_blocks
-        if seq > oldest:
-            self._bodies[seq] = body
-        # One that came late stands behind later ones, and goes with them.
-        while self._bodies and (first := next(iter(self._bodies))) <= oldest:
-            del self._bodies[first]
+        highest, capacity, bodies = self.highest, self.capacity_blocks, self._bodies
+        if seq > highest:
+            for old in range(highest - capacity + 1, min(seq - capacity, highest) + 1):
+                bodies.pop(old, None)
+            self.highest = highest = seq
+        if seq > highest - capacity:
+            bodies[seq] = body
 
     def get(self, seq: int) -> bytes | None:
         """The body of block `seq`, or None when it is not kept."""

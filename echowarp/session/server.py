@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import TypeAlias
 
 from echowarp.crypto.schedule import SessionKeys
 from echowarp.crypto.suite import Suite
-from echowarp.session.address import IpNetwork, network_of
+from echowarp.session.address import network_of
 from echowarp.session.admission import Admission
 from echowarp.session.bans import BanList
 from echowarp.session.channel import NS_PER_S
@@ -26,6 +24,14 @@ from echowarp.session.server_connection import (
     ServerConnection,
     State,
 )
+from echowarp.session.server_events import (
+    Joined,
+    Left,
+    Said,
+    ServerEvent,
+    TurnedAway,
+    WrongPassword,
+)
 from echowarp.wire import handshake as frames
 from echowarp.wire.codes import Code
 from echowarp.wire.people import PeopleRecord
@@ -36,57 +42,6 @@ MAX_UNFINISHED_PER_ADDRESS = 16
 FAREWELL_NS = 3 * NS_PER_S
 """How long listeners may take to finish a stream that has ended."""
 MAX_USER = 0xFFFF
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Joined:
-    """A session began: who, from where, its keys, and the token to come back with."""
-
-    connection: int
-    host: str
-    user: int
-    keys: SessionKeys
-    resume: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Left:
-    """A session ended. lost: neither side said that it is done; see Closed."""
-
-    connection: int
-    host: str
-    user: int
-    detail: str
-    lost: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
-    """A client says something about people, or about a stream of its own."""
-
-    connection: int
-    user: int
-    record: Stream | End | PeopleRecord
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TurnedAway:
-    """A connection ended before it became a session. code None: the peer left."""
-
-    host: str
-    code: Code | None
-    detail: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WrongPassword:
-    """A wrong guess. banned: what was banned by it, as the ban list writes it, or None."""
-
-    host: str
-    banned: IpNetwork | None
-
-
-ServerEvent: TypeAlias = Joined | Left | Said | TurnedAway | WrongPassword
 
 
 class Server:

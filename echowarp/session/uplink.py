@@ -6,6 +6,7 @@ sound is for who plays it.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple, Protocol
@@ -13,7 +14,7 @@ from typing import NamedTuple, Protocol
 from echowarp.errors import ProtocolError
 from echowarp.session.requests import RequestTimers
 from echowarp.session.streams import MAX_PAYLOAD_BYTES, StreamFormat, begin, format_of
-from echowarp.wire.datagram import parse_block
+from echowarp.wire.datagram import BLOCK_HEAD_BYTES, pack_block, parse_block
 from echowarp.wire.feedback import Request, parse_repair
 from echowarp.wire.records import Stream
 from echowarp.wire.serial import unwrap, wrap
@@ -26,6 +27,8 @@ BURST_NS = NS_PER_S
 MIN_BLOCK_NS = NS_PER_S // 400
 MIN_BLOCK_BYTES = MAX_PAYLOAD_BYTES // 2
 """A block lasts 2.5 ms at least, or is as large as half of what a datagram holds."""
+SOLVER_BLOCKS = 256
+"""Blocks that a solver looks at, at most."""
 SEALED_CODEC_BIT = 0x80
 """Of the codec in STREAM: its payloads are sealed end to end."""
 SEAL_TAG_BYTES = 16
@@ -33,6 +36,10 @@ SEAL_TAG_BYTES = 16
 
 class Solver(Protocol):
     """Finds lost blocks, as (seq, time, payload), from the blocks and rows that came."""
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether a row waits for blocks: until then they may be given later, in order."""
 
     def block(self, seq: int, time: int, payload: bytes) -> Sequence[tuple[int, int, bytes]]:
         """A block was received; gives what is solved by it."""
@@ -104,6 +111,8 @@ class Uplink:
         self._tracker = begin(replace(stream, codec=0), now_ns)
         self._timers = RequestTimers(next_seq=stream.seq, block_ns=self.block_ns)
         self._solver = solver
+        self._unsolved: deque[tuple[int, int, bytes]] = deque(maxlen=SOLVER_BLOCKS)
+        """Blocks that the solver has not been given yet: most streams need no solving."""
         every_ns = self.block_ns * 100 // MOST_RATE_PERCENT
         self._blocks, self._rows = _Pace(every_ns), _Pace(every_ns)
         self._kept_blocks = NS_PER_S // self.block_ns
@@ -111,6 +120,9 @@ class Uplink:
         self._highest = stream.seq - 1
         self._next_time = stream.time
         self._end_seq: int | None = None
+        self._full_body_bytes = BLOCK_HEAD_BYTES + fmt.block_frames * fmt.frame_bytes
+        if self._sealed:
+            self._full_body_bytes += SEAL_TAG_BYTES
 
     @property
     def next_seq(self) -> int:
@@ -126,6 +138,28 @@ class Uplink:
     def guard_ns(self) -> int:
         """How long a missing block is waited for before it is asked for."""
         return self._timers.guard_ns
+
+    def in_turn(self, body: bytes, now_ns: int) -> tuple[int, int] | None:
+        """A BLOCK has come. Where it is the next one, full and at its time, as most are, it
+        is taken: gives its counters, unwrapped. Else None: `block` is to take it.
+
+        It does what `block` does, at half the cost.
+        """
+        seq, time = self._highest + 1, self._next_time
+        if (
+            len(body) != self._full_body_bytes
+            or body[:BLOCK_HEAD_BYTES] != pack_block(wrap(seq), wrap(time), b"")
+            or self._end_seq is not None
+            or self._solver.has_rows
+            or not self._tracker.follow(seq, time, now_ns)
+            or not self._blocks.affords(now_ns)
+        ):
+            return None
+        self._timers.arrived(seq, now_ns)
+        self._unsolved.append((seq, time, body[BLOCK_HEAD_BYTES:]))
+        self._next_time = time + self._tracker.format.block_frames
+        self._note(seq)
+        return seq, time
 
     def block(self, body: bytes, now_ns: int, *, resent: bool) -> list[Found]:
         """A BLOCK or RESEND has come: gives what is new by it, itself first.
@@ -148,6 +182,9 @@ class Uplink:
         if silent and seq > self._highest:
             self._timers.pause()
         found = [self._find(seq, time, block.payload, recovered=resent)]
+        if not self._solver.has_rows:
+            self._unsolved.append((seq, time, block.payload))
+            return found
         return found + self._take(self._solver.block(seq, time, block.payload), now_ns)
 
     def repair(self, body: bytes, now_ns: int) -> list[Found]:
@@ -157,6 +194,9 @@ class Uplink:
             self.dropped += 1
             return []
         seq = unwrap(row.seq, self._tracker.newest.seq)
+        for each in self._unsolved:
+            self._solver.block(*each)
+        self._unsolved.clear()
         return self._take(self._solver.repair(seq, row.width, row.row), now_ns)
 
     def end(self, seq: int, now_ns: int) -> int:
@@ -189,12 +229,15 @@ class Uplink:
 
     def _find(self, seq: int, time: int, payload: bytes, *, recovered: bool) -> Found:
         late = seq < self._highest
+        self._note(seq)
+        return Found(seq, time, payload, recovered, late)
+
+    def _note(self, seq: int) -> None:
         self._seen.add(seq)
         if seq > self._highest:
             self._highest = seq
             if len(self._seen) > 2 * self._kept_blocks:
                 self._seen = {each for each in self._seen if each > seq - self._kept_blocks}
-        return Found(seq, time, payload, recovered, late)
 
     def _take(self, solved: Sequence[tuple[int, int, bytes]], now_ns: int) -> list[Found]:
         found = []

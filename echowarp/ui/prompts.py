@@ -137,23 +137,25 @@ class _Dialogue:
         if question.is_hidden:
             return {question.key: self._hidden(question)}
         if not option.metavar:
-            return {question.key: self._agrees(option.question)}
+            return {question.key: self._agrees(question.text)}
 
         def parse(answer: str) -> Any:
             if answer or question.is_required:
                 return option.parse(answer)
             return option.default
 
-        return {question.key: self._ask(option.question, option.default_text, parse)}
+        return {
+            question.key: self._ask(question.text, option.default_text or question.without, parse)
+        }
 
     def _hidden(self, question: Question) -> str | None:
         variable = CODE_VARIABLE if question.key == "e2e" else VARIABLE
         default = f"that in {variable}" if self.environ.get(variable) else "none"
-        return self.read_hidden(f"{question.option.question} [{default}]: ") or None
+        return self.read_hidden(f"{question.text} [{default}]: ") or None
 
     def _choose(self, question: Question) -> Choice:
         """One of the listed choices; the first is the default."""
-        self.write(f"{question.option.question}:")
+        self.write(f"{question.text}:")
         self._list([choice.label for choice in question.choices])
         limits = kinds.Range(int, 1, len(question.choices))
         return question.choices[self._ask("Number", "1", lambda text: limits(text or "1")) - 1]
@@ -170,7 +172,7 @@ class _Dialogue:
                 self.write("There is no audio device here that fits.")
         if not found:
             return self._instead_of_device(question, self._choose(question))
-        self.write(f"{question.option.question}:")
+        self.write(f"{question.text}:")
         marks = {True: " (system default)", False: ""}
         labels = [device.label + marks[device.is_default] for device in found]
         self._list([*labels, *(choice.label for choice in question.choices)])

@@ -1,6 +1,6 @@
-"""The terminal: a live line below the log, never in its way.
+"""The terminal: live rows below the log, never in its way.
 
-Source of the control codes: ECMA-48 (carriage return, erase in line).
+Source of the control codes: ECMA-48 (carriage return, cursor up, erase in line and page).
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ import time
 from collections.abc import Mapping
 from typing import TextIO
 
-ERASE_LINE = "\r\x1b[K"
+from echowarp.ui.cells import cut
+
+ERASE_REST = "\x1b[K"
+ERASE_BELOW = "\x1b[J"
 FLUSH_S = 0.5
 FLUSH_STEP_S = 0.002
 
@@ -37,7 +40,8 @@ class Terminal:
     def __init__(self, stream: TextIO, *, live: bool) -> None:
         self._stream = stream
         self._lock = threading.Lock()
-        self._line = ""
+        self._rows: tuple[str, ...] = ()
+        """The live rows, as they are drawn; the cursor is behind the last."""
         self._pieces: queue.Queue[str] = queue.Queue(MAX_WAITING)
         self.live = live
         threading.Thread(target=self._run, name="terminal", daemon=True).start()
@@ -52,30 +56,53 @@ class Terminal:
         return known or shutil.get_terminal_size().columns
 
     @property
+    def lines(self) -> int:
+        """Rows that the terminal has."""
+        try:
+            known = os.get_terminal_size(self._stream.fileno()).lines
+        except OSError:
+            known = 0
+        return known or shutil.get_terminal_size().lines
+
+    @property
     def unicode(self) -> bool:
         """Whether the stream can show block characters."""
         return (self._stream.encoding or "").lower().replace("-", "") == "utf8"
 
-    def show(self, line: str) -> None:
-        """Draws the live line anew; nothing where there is none."""
+    def show(self, *rows: str) -> None:
+        """Draws the live rows anew, each on a line; nothing where there are none."""
         if not self.live:
             return
         with self._lock:
-            self._line = line[: self.columns - 1]
-            self._put(ERASE_LINE + self._line)
+            columns = self.columns - 1
+            drawn = tuple(cut(row, columns) for row in rows)
+            # Written over what stands there: rows that are erased first flicker.
+            text = "\n".join(f"{row}{ERASE_REST}" for row in drawn)
+            rest = ERASE_BELOW if len(drawn) < len(self._rows) else ""
+            self._put(f"{self._top()}{text}{rest}")
+            self._rows = drawn
 
     def print(self, text: str) -> None:
-        """Prints whole lines above the live line."""
+        """Prints whole lines above the live rows."""
         with self._lock:
-            erase = ERASE_LINE if self._line else ""
-            self._put(f"{erase}{text}\n{self._line}")
+            if self._rows:
+                # A line that wraps covers more than it replaces: all is erased first.
+                drawn = "\n".join(self._rows)
+                self._put(f"{self._top()}{ERASE_BELOW}{text}\n{drawn}")
+            else:
+                self._put(f"{text}\n")
 
     def clear(self) -> None:
-        """Takes the live line away, for good or until `show`."""
+        """Takes the live rows away, for good or until `show`."""
         with self._lock:
-            if self._line:
-                self._line = ""
-                self._put(ERASE_LINE)
+            if self._rows:
+                self._put(f"{self._top()}{ERASE_BELOW}")
+                self._rows = ()
+
+    def _top(self) -> str:
+        """Back to where the live rows begin."""
+        up = len(self._rows) - 1
+        return f"\r\x1b[{up}A" if up > 0 else "\r"
 
     def flush(self, seconds: float) -> None:
         """Waits at most so long until everything is written."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import processes
 from tests.app.sounds import has_recorded, recorded_bytes
 from tests.impair import Proxy
 from tests.processes import PASSWORD, Program, Stage, free_port, wait_until
@@ -125,6 +127,27 @@ class TestHowACallEnds:
         assert anna.ends() == 3
         assert "bob has left" in anna.said
 
+    def test_not_answered(self, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+        """At a server where it rings for a second."""
+        hurried = "from echowarp.session import calls; calls.RING_NS = 10**9"
+        run = f"import sys; {hurried}; from echowarp.main import main; sys.exit(main())"
+        with monkeypatch.context() as changed:
+            changed.setattr(processes, "PROGRAM", (sys.executable, "-c", run))
+            stage.server(source="none")
+        bob = talker(stage, "bob")
+        bob.says("here as bob")
+        anna = talker(stage, "anna", "--call", "bob")
+        assert anna.ends() == 3
+        assert "bob did not answer" in anna.said
+        assert bob.running
+
+    def test_nobody_may_be_waited_for_and_given_up(self, stage: Stage) -> None:
+        stage.server(source="none")
+        anna = talker(stage, "anna", "--call", "nobody", stdin=subprocess.PIPE)
+        anna.says("nobody is not there yet")
+        say(anna, "/hangup")
+        assert anna.ends() == 0
+
     def test_oneself(self, stage: Stage) -> None:
         stage.server(source="none")
         anna = talker(stage, "anna", "--call", "Anna")
@@ -216,7 +239,8 @@ def test_a_call_outlives_the_restart_of_its_relay(stage: Stage) -> None:
     server.kill()
     anna.says("trying again")
     stage.server(source="none")
-    wait_until(lambda: anna.said.count("in a call with bob") == 2, "they are connected again")
+    anna.says("the call with bob goes on")
+    bob.says("the call with anna goes on")
     sizes = {n: recorded_bytes(stage.folder / n) for n in ("bob-hears.wav", "anna-hears.wav")}
     for name, size in sizes.items():
         wait_until(

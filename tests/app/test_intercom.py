@@ -51,11 +51,12 @@ def recorded(path: Path) -> bytes:
 
 
 def test_what_is_said_is_played_at_the_server_and_nothing_is_changed(stage: Stage) -> None:
-    server = stage.server("--talkback", "--sink", "said.wav", "--ssl", source="tone")
+    patient = ("--latency", "800")
+    server = stage.server("--talkback", "--sink", "said.wav", "--ssl", *patient, source="tone")
     (ann,) = come(stage.port, "Ann")
     ann.talk()
     speak(ann, SOUND[:200])
-    time.sleep(0.5)
+    time.sleep(1.3)
     leave([ann])
     assert server.leave() == 0
     played = recorded(stage.folder / "said.wav")
@@ -79,11 +80,32 @@ def test_with_a_room_the_other_listeners_hear_it_too(stage: Stage) -> None:
     heard = list(bob.come(quiet_s=0.001))
     assert list(blocks(heard).values()) == [dict(enumerate(SOUND[:100]))]
     assert server_blocks(heard) >= 90, "and the stream goes on"
+    bob.settle()
     told = {record.user for record in bob.records if isinstance(record, Stream)}
     assert told == {0, ann.user}
     heard = list(plain.come(quiet_s=0.001))
     assert blocks(heard) == {}, "who has no name only listens"
     assert server_blocks(heard) >= 90
+    leave([ann, bob, plain])
+
+
+def test_ten_times_the_rate_harms_no_listener(stage: Stage) -> None:
+    stage.server("--talkback", "--room", "Studio", "--sink", "null", source="tone")
+    ann, bob = come(stage.port, "Ann", "Bob")
+    plain = Talker(stage.port)
+    ann.talk()
+    begun_s = time.monotonic()
+    for n in range(2000):
+        ann.say(n, SOUND[n % 400])
+        if n % 10 == 9:
+            bob.listen()
+            plain.listen()
+            time.sleep(BLOCK_S)
+    took_s = time.monotonic() - begun_s
+    heard = list(plain.come(quiet_s=0.001))
+    assert server_blocks(heard) >= 0.9 * took_s / BLOCK_S
+    passed = sum(map(len, blocks(bob.come(quiet_s=0.001)).values()))
+    assert passed <= (took_s + 1.5) * 1.5 / BLOCK_S, "more than half again of what it needs"
     leave([ann, bob, plain])
 
 

@@ -258,11 +258,6 @@ def test_one_worker_needs_no_other_process(stage: Stage) -> None:
     assert children(server.pid) == []
 
 
-def test_a_relay_needs_none_either(stage: Stage) -> None:
-    server = stage.server("--workers", "4", source="none")
-    assert children(server.pid) == []
-
-
 def test_a_worker_that_cannot_start_is_one_clear_line(stage: Stage) -> None:
     hook = "import os, sys\nif '--multiprocessing-fork' in sys.orig_argv: os._exit(3)\n"
     (stage.folder / "sitecustomize.py").write_text(hook)

@@ -14,13 +14,13 @@ from typing import Any
 from tests.processes import Program, wait_until
 
 COLUMNS, ROWS = 120, 30
-_ESCAPE = re.compile(rb"\x1b\[([0-9;]*)([A-Za-z])")
+_CODE = re.compile(r"\[(\d*)([AJK])")
 
 
 def screen(shown: bytes, columns: int = COLUMNS) -> list[str]:
     """The rows of a terminal after these bytes. Raises ValueError for codes that the
     program has no need of."""
-    rows, column = [""], 0
+    rows, row, column = [""], 0, 0
     at, text = 0, shown.decode("utf-8", "replace")
     while at < len(text):
         char = text[at]
@@ -28,20 +28,28 @@ def screen(shown: bytes, columns: int = COLUMNS) -> list[str]:
         if char == "\r":
             column = 0
         elif char == "\n":
-            rows.append("")
+            row += 1
+            rows += [""] * (row == len(rows))
         elif char == "\x1b":
-            if not text.startswith("[K", at):
+            code = _CODE.match(text, at)
+            if code is None:
                 raise ValueError(f"an escape that is none of ours: {text[at : at + 8]!r}")
-            at += 2
-            rows[-1] = rows[-1][:column]
+            at = code.end()
+            if code[2] == "A":
+                row -= int(code[1])
+                continue
+            rows[row] = rows[row][:column]
+            if code[2] == "J":
+                rows[row + 1 :] = [""] * len(rows[row + 1 :])
         elif char < " ":
             raise ValueError(f"a control character: {char!r}")
         else:
             if column == columns:
-                rows.append("")
+                row += 1
+                rows += [""] * (row == len(rows))
                 column = 0
-            row = rows[-1].ljust(column)
-            rows[-1] = row[:column] + char + row[column + 1 :]
+            before = rows[row].ljust(column)
+            rows[row] = before[:column] + char + before[column + 1 :]
             column += 1
     return rows
 

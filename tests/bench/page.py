@@ -77,6 +77,17 @@ SECTIONS = (
         " blocks for those who open them.",
     ),
     (
+        "relay",
+        "Relay",
+        "A real relay over loopback and simulated callers, which speak the real protocol, each"
+        " 200 blocks a second in phases of their own; beside it a program of a few lines that"
+        " forwards as many datagrams of the same size and does nothing else. `core` is the"
+        " processor time of the process that forwards, `us each` that for each datagram that it"
+        " sends, with `rows` of repair for each block (none once the network is trusted, after"
+        " 20 s); `delay` from the caller's sending to the arrival at the other by the kernel's"
+        " stamps, in one call of ten, and `lost` of their blocks.",
+    ),
+    (
         "start",
         "To the first sound",
         "A real client that writes to a pipe, from the start of its process to the first byte"
@@ -87,6 +98,26 @@ SECTIONS = (
         "process",
         "Processor time of whole processes",
         "Without a sound card on either side.",
+    ),
+    (
+        "rooms",
+        "Rooms through a relay",
+        "The real parts under a virtual clock: talkers, the relay, a listener that mixes, and"
+        " between each of them and the relay a network as named; beside it the one-way stream"
+        " through one such network, measured in the same way. Delay is above the fastest path"
+        " and holds the two periods (10 ms) that a card may take at once; `<=` is the delay"
+        " that the design found on one way and a fifth more, the periods on top, and twice the"
+        " missing blocks that are asked for there."
+        " Below, the costs of a client's mix: one pull of 5 ms in the processor time of its"
+        " thread, and that as a share of a core.",
+    ),
+    (
+        "calls",
+        "Mouth to ear in a call",
+        "Real processes between two devices of a private PulseAudio, by the one-way stream and"
+        " by a call between two clients through a relay, in the same run and in turns. `hop` is"
+        " what the relay's way adds: a datagram to it and on, measured with small programs"
+        " at the same time.",
     ),
     ("wire", "Packets and handshakes", ""),
     (

@@ -158,4 +158,6 @@ def settings(draw: st.DrawFn) -> Settings:
     talk: dict[str, Any] = draw(
         st.sampled_from([{}, {"nickname": "Zoë", "call": "bob"}, {"nickname": "z", "e2e": "=#"}])
     )
+    if chosen.get("source") == "none":
+        chosen.pop("workers", None)
     return Settings(is_server=is_server, server_address=address, **chosen, **device, **talk)

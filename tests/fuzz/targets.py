@@ -11,6 +11,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from echowarp.config.argv import parse_command_line
@@ -23,12 +24,17 @@ from echowarp.crypto.record import RecordOpener, RecordSealer
 from echowarp.crypto.suite import Suite, cipher_for_audio, cipher_for_client
 from echowarp.device.wav_reader import WavReader
 from echowarp.errors import ConfigError, EchoWarpError, ProtocolError
-from echowarp.media.repair import RepairSolver
+from echowarp.media.repair import RepairEncoder, RepairSolver
 from echowarp.session.admission import Admission
 from echowarp.session.bans import BanList, parse_ban_list
 from echowarp.session.client_session import Started
+from echowarp.session.datagrams import DatagramSender
+from echowarp.session.e2e import EndToEnd
+from echowarp.session.fanout import Downlink
 from echowarp.session.gate import DatagramGate
 from echowarp.session.inbox import ClientInbox
+from echowarp.session.people import Displaced, People
+from echowarp.session.relay import TALK_TYPES, Relay
 from echowarp.session.server import Server
 from echowarp.session.streams import begin, resume
 from echowarp.wire import datagram, feedback, handshake
@@ -40,7 +46,9 @@ from echowarp.wire.http import State as HttpState
 from echowarp.wire.http_fields import HttpError
 from echowarp.wire.http_target import parse_form, parse_ws_uri
 from echowarp.wire.http_values import basic_credentials, parse_cookies, parse_range
-from echowarp.wire.records import Stream, parse_record
+from echowarp.wire.pairing import parse_pair
+from echowarp.wire.people import pack_people, parse_people
+from echowarp.wire.records import End, EndReason, Stream, parse_record
 from echowarp.wire.websocket import Role, WebSocket
 from echowarp.wire.websocket_handshake import ClientHandshake, accept_websocket, wants_websocket
 from tests.hostile.samples import HOST, KEYS, STREAM
@@ -377,6 +385,99 @@ def media_repair(data: bytes) -> None:
             solver.forget_before(seq)
 
 
+def session_people(data: bytes) -> None:
+    """What clients say of names, calls and rooms, as they come, go and let time pass."""
+    people, reader, here, now_ns = People(max_people=4), Reader(data), set[int](), START_NS
+    for _ in range(48):
+        if not reader:
+            break
+        action, user = divmod(reader.number(), 8)
+        now_ns += action * 10 * MS
+        if user not in here:
+            people.joined(user, bytes((user,)) * 16, now_ns)
+            here.add(user)
+        elif action % 4 == 0:
+            people.left(user, lost=bool(action % 8), now_ns=now_ns)
+            here.remove(user)
+        elif action % 4 == 1:
+            now_ns += reader.number() * 100 * MS
+            people.handle_timeout(now_ns)
+        else:
+            with suppress(ProtocolError):
+                record = parse_people(reader.piece(reader.number()))
+                if record is not None:
+                    people.receive(user, record, now_ns)
+        for event in people.events():
+            if isinstance(event, Displaced):
+                here.discard(event.user)
+        for told, each in people.to_send():
+            assert told in here
+            assert parse_people(pack_people(each)) == each
+        assert len(people.roster) <= 4
+        people.timeout_ns()
+
+
+def wire_pair(data: bytes) -> None:
+    """What two say to each other for a code, and one who proves it in answer to anything."""
+    with suppress(ProtocolError):
+        parse_pair(data)
+    now_ns = START_NS
+    one = EndToEnd(code=b"code", user=1, random_bytes=seeded_bytes(1))
+    one.set_partners({2: "two", 3: "three"}, now_ns)
+    for piece in Reader(data).pieces():
+        now_ns += len(piece) * 10 * MS
+        one.receive(2 + len(piece) % 3, piece, now_ns)
+        one.handle_timeout(now_ns)
+        assert all(user in (2, 3) for user, _ in one.to_send())
+        one.events()
+        assert not one.secure
+
+
+def session_relay(data: bytes) -> None:
+    """Three sessions that send what they like to one another and come and go."""
+    relay: Relay[int] = Relay(rows=RepairEncoder, solver=RepairSolver)
+    reader, now_ns, sent = Reader(data), START_NS, 0
+    for connection in range(3):
+        _join(relay, connection)
+    for _ in range(64):
+        if not reader:
+            break
+        action, connection = divmod(reader.number(), 3)
+        now_ns += reader.number() * MS
+        if action % 16 == 0:
+            stream = replace(_stream(reader), stream=0, codec=reader.number())
+            relay.talk(connection, stream, now_ns)
+        elif action % 16 == 1:
+            end = End(stream=reader.number(), seq=reader.number(4), reason=EndReason.STOPPED)
+            relay.end(connection, end, now_ns)
+        elif action % 16 == 2:
+            relay.hear(connection, {reader.number() % 4 for _ in range(2)}, now_ns)
+        elif action % 16 == 3:
+            relay.overhear({reader.number() % 4})
+        elif action == 4:
+            relay.leave(connection, now_ns)
+            _join(relay, connection)
+        elif action % 16 < 8:
+            sent += len(list(relay.handle_timeout(now_ns)))
+        else:
+            kind = sorted(TALK_TYPES)[action % 3]
+            byte, body = reader.number() % 8, reader.piece(4) + reader.piece(4 + reader.number())
+            relay.numbered(connection, sent, now_ns)
+            passed = list(relay.receive(connection, kind, byte, body, now_ns))
+            assert all(outgoing[0] != connection for outgoing in passed)
+            assert len(passed) <= 3 * 64
+        relay.to_send()
+        relay.heard()
+        relay.timeout_ns()
+
+
+def _join(relay: Relay[int], connection: int) -> None:
+    sender = DatagramSender(cipher=cipher_for_audio(Suite.ENCRYPTED, KEYS), session=KEYS.session)
+    downlink: Downlink[int] = Downlink(connection, sender)
+    downlink.way = connection
+    relay.join(downlink, connection + 1)
+
+
 def ban_list(data: bytes) -> None:
     """The file of bans, read as the program reads it."""
     bans, bad_lines = parse_ban_list(data.decode("utf-8", "replace"))
@@ -443,6 +544,7 @@ TARGETS: tuple[Target, ...] = (
     *(wire_http, wire_http_response, wire_http_texts, wire_websocket, crypto_record),
     *(session_server_connection, session_client_session, session_server),
     *(session_inbox, session_gate, session_streams, media_repair),
+    *(session_people, session_relay, wire_pair),
     *(ban_list, config_file, password_file, wav_file, argv, impairment),
 )
 BY_NAME = {target.__name__: target for target in TARGETS}

@@ -1,6 +1,6 @@
-"""Every attack at once, round and round: `python -m tests.hostile.storm PORT SECONDS PASSWORD`.
+"""Attacks at once, round and round: `python -m tests.hostile.storm PORT SECONDS [NAME ...]`.
 
-Prints, as JSON, how often each was made.
+All of them where none is named. Prints, as JSON, how often each was made.
 """
 
 from __future__ import annotations
@@ -127,7 +127,8 @@ ATTACKS: tuple[Attack, ...] = (
 
 def main() -> int:
     """Returns the exit status."""
-    port, seconds = int(sys.argv[1]), float(sys.argv[2])
+    port, seconds, names = int(sys.argv[1]), float(sys.argv[2]), sys.argv[3:]
+    chosen = [attack for attack in ATTACKS if attack.__name__ in names or not names]
     end_s, made = time.monotonic() + seconds, Counter[str]()
 
     def repeat(attack: Attack) -> None:
@@ -137,7 +138,7 @@ def main() -> int:
                 attack(port)
             made[attack.__name__] += 1
 
-    threads = [threading.Thread(target=repeat, args=(attack,), daemon=True) for attack in ATTACKS]
+    threads = [threading.Thread(target=repeat, args=(attack,), daemon=True) for attack in chosen]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -129,3 +129,104 @@ def test_losses_around_a_silence() -> None:
     spoken = Spoken(WORDS, lost=frozenset({40}))
     assert spoken.heard[102:140] == "x" * 38
     assert spoken.heard[51:99].strip(".") == "", "concealment falls silent by itself"
+
+
+LONG = "x" * 40 + "." * 2000 + "x" * 40 + "."
+"""A silence of ten seconds, which is repeated each second."""
+
+
+@pytest.mark.parametrize("lost", [(), (45,), (41, 42), (49,)], ids=str)
+def test_after_ten_seconds_of_silence_the_next_word_is_heard_in_its_time(
+    lost: tuple[int, ...],
+) -> None:
+    """Also where what repeats the silence is lost: blocks 41 to 49."""
+    spoken = Spoken(LONG, lost=frozenset(lost))
+    assert spoken.heard[:41] == "~" + "x" * 39 + "~"
+    assert spoken.heard[41:2040].strip(".") == ""
+    assert spoken.heard[2040:2080] == "~" + "x" * 39
+    spoken.playout.finish()
+    counters = spoken.playout.counters
+    assert (counters.received, counters.late) == (91 - len(lost), 0)
+    assert (counters.concealed, counters.lost) == (len(lost), len(lost))
+
+
+def test_a_word_that_is_lost_around_its_silence_on_both_sides() -> None:
+    spoken = Spoken(WORDS, lost=frozenset({38, 39, 41, 42}))
+    assert spoken.heard[:38] == "~" + "x" * 37
+    assert spoken.heard[42:100].strip(".") == ""
+    assert spoken.heard[103:140] == "x" * 37
+    assert spoken.playout.counters.concealed == 4
+    assert spoken.steepest < 2_000
+
+
+class Late(Spoken):
+    """Nothing comes by itself: the test puts what it wants and pulls."""
+
+    def __init__(self) -> None:
+        super().__init__("")
+        self.out.clear()
+
+    def put(self, seq: int, time: int, payload: bytes, k: int) -> None:
+        self.playout.put(seq, time, payload, k * 5 * MS, by_itself=True)
+
+    def sounds_from(self) -> int:
+        """The first frame that is not silent."""
+        return next(n for n, value in enumerate(array("h", bytes(self.out))) if value)
+
+
+def test_a_first_word_keeps_the_delay_though_silence_came_with_it() -> None:
+    spoken = Late()
+    spoken.put(0, 0, b"", 20)
+    spoken.put(1, 240, LOUD, 20)
+    for k in range(20, 40):
+        spoken.pull(k)
+    assert spoken.sounds_from() == pytest.approx(8 * 240, abs=2)
+
+
+def test_a_silence_that_ends_as_it_is_repeated_is_followed_at_the_full_delay() -> None:
+    """The source has stood still, and so has its time."""
+    spoken = Late()
+    spoken.put(0, 0, LOUD, 20)
+    spoken.put(1, 240, b"", 21)
+    for k in range(20, 100):
+        spoken.pull(k)
+    assert spoken.playout.silent
+    spoken.put(2, 240, b"", 100)
+    for seq in range(3, 20):
+        spoken.put(seq, (seq - 2) * 240, LOUD, 97 + seq)
+    spoken.out.clear()
+    for k in range(100, 120):
+        spoken.pull(k)
+    assert spoken.sounds_from() == pytest.approx(8 * 240, abs=2)
+
+
+def test_silence_that_comes_late_ends_what_was_concealed_for_it() -> None:
+    spoken = Late()
+    for seq in range(20):
+        spoken.put(seq, seq * 240, LOUD, 20 + seq)
+    # All is played by 20 + 8 + 20; three blocks are waited for.
+    for k in range(20, 51):
+        spoken.pull(k)
+    spoken.put(20, 20 * 240, b"", 51)
+    for k in range(51, 80):
+        spoken.pull(k)
+    assert spoken.playout.silent
+    assert spoken.playout.counters.concealed == 3
+    assert spoken.playout.counters.received == 21
+    spoken.put(21, 60 * 240, LOUD, 80)
+    spoken.out.clear()
+    for k in range(80, 100):
+        spoken.pull(k)
+    assert spoken.sounds_from() == pytest.approx(8 * 240, abs=2)
+    assert spoken.playout.counters.concealed == 3
+
+
+def test_a_pause_that_takes_no_time_is_not_heard() -> None:
+    """The next block is here already, and follows on the last one."""
+    spoken = Late()
+    for seq in range(40):
+        payload = b"" if seq == 10 else LOUD
+        spoken.put(seq, (seq - (seq > 10)) * 240, payload, 20 + seq)
+        spoken.pull(20 + seq)
+    loud = bytes(spoken.out[9 * 480 :])
+    assert loud and loud == LOUD * (len(loud) // 480)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from echowarp.media.target import (
     AUTO,
+    BIN_NS,
     CEILING_NS,
     LOW,
     ROBUST,
@@ -165,3 +166,26 @@ def test_the_fastest_path_agrees_with_a_slow_minimum() -> None:
         target.usable(lag, now)
         seen.append((now, lag))
         assert target.fastest_ns == min(each for at, each in seen if at > now - 10 * S)
+
+
+@pytest.mark.parametrize("policy", [LOW, AUTO, ROBUST], ids=["low", "auto", "robust"])
+def test_what_counts_agrees_with_sorting_all_that_was_seen(policy: Policy) -> None:
+    rng = random.Random(4)
+    target = TargetDelay(policy, period_ns=0, now_ns=0)
+    target.usable(0, 0)
+    bins = [0]
+    windows = policy.window_ns // BIN_NS
+    for k in range(1, 8 * 400):
+        now, late = k * BIN_NS // 8, int(rng.expovariate(1 / (5 * MS)))
+        if k % 8 == 0:
+            bins.append(0)
+        bins[-1] = max(bins[-1], late)
+        # The fastest path stays what it is.
+        target.usable(0, now)
+        target.usable(late, now)
+        ranked = sorted(bins[-windows:], reverse=True)
+        assert target.reason.worst_ns >= ranked[: policy.rank][-1]
+        # The oldest count until the next bin is over.
+        over = sorted(bins[-windows - 3 :], reverse=True)
+        if len(bins) > policy.rank + 1:
+            assert target.reason.worst_ns <= over[: policy.rank][-1]

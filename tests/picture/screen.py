@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_TOKEN = re.compile(r"\r|\n|\x1b\[K|\x1b.|[^\r\n\x1b]+", re.DOTALL)
+_TOKEN = re.compile(r"\r|\n|\x1b\[[JK]|\x1b.|[^\r\n\x1b]+", re.DOTALL)
 
 
 class Screen:
@@ -30,7 +30,7 @@ class Screen:
                 self._column = 0
             elif token == "\n":
                 self._rows.append("")
-            elif token == "\x1b[K":
+            elif token in ("\x1b[K", "\x1b[J"):
                 self._rows[-1] = self._rows[-1][: self._column]
             elif token.startswith("\x1b"):
                 raise ValueError(f"a control code that the picture does not know: {token!r}")

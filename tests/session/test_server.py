@@ -10,7 +10,8 @@ from echowarp.session.address import network_of
 from echowarp.session.bans import BanList
 from echowarp.session.client_session import Ended, Started
 from echowarp.session.endpoint import Received
-from echowarp.session.server import MAX_USER, Joined, Left, Said, TurnedAway
+from echowarp.session.server import MAX_USER
+from echowarp.session.server_events import Joined, Left, Said, TurnedAway
 from echowarp.wire import handshake as frames
 from echowarp.wire.codes import Code
 from echowarp.wire.people import NO_TOKEN, Enter, Listed
@@ -36,7 +37,7 @@ def test_a_client_joins_and_both_know_the_same(password: str | None, suite: Suit
     assert isinstance(joined, Joined)
     assert (joined.connection, joined.host, joined.user) == (connection, "192.0.2.1", 1)
     assert world.client_events[connection] == [
-        Started(keys=joined.keys, suite=suite, user=1),
+        Started(keys=joined.keys, suite=suite, user=1, resume=joined.resume),
         Received(record=STREAM),
     ]
     assert world.server.sessions == 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from echowarp.app.mixed_playback import MixedPlayback
 from echowarp.app.reception import ServerClock
@@ -19,8 +20,9 @@ from echowarp.crypto.suite import DatagramCipher, Suite
 from echowarp.media.arrivals import Counters
 from echowarp.media.format import NS_PER_S, Format
 from echowarp.media.repair import RepairEncoder, RepairSolver
-from echowarp.media.resampler import SilentResampler
+from echowarp.media.resampler import Resampler, SilentResampler
 from echowarp.media.target import AUTO, Policy
+from echowarp.session.clock import ClockExchange
 from echowarp.session.datagrams import DatagramSender
 from echowarp.session.fanout import Downlink, Fanout, Outgoing
 from echowarp.session.inbox import Block, RepairPiece
@@ -28,6 +30,7 @@ from echowarp.session.relay import TALK_TYPES, Relay
 from echowarp.session.reports import REPORT_INTERVAL_NS, ReceiptCounter
 from echowarp.wire.datagram import CLIENT_BIT, HEADER_BYTES, DatagramType, parse_block, parse_header
 from echowarp.wire.feedback import (
+    ClockAnswer,
     Report,
     ReportEntry,
     Request,
@@ -36,14 +39,16 @@ from echowarp.wire.feedback import (
     parse_request,
 )
 from echowarp.wire.records import Stream
+from tests.simulation.engine_model import Network, Path, no_jitter
 
 MS = 1_000_000
 S = NS_PER_S
 COARSE = Format(rate=8_000, channels=1, block_frames=160)
 """20 ms a block: the clocks do not care how much sound there is between."""
-WAY_NS = 5 * MS
-RTO_NS = 30 * MS
+LAN = Network(loss=0, round_trip_ns=10 * MS, jitter=lambda rng: int(rng.random() * 2 * MS))
+NOTHING = Network(loss=0, round_trip_ns=0, jitter=no_jitter)
 RELAY_STEP_NS = 2 * MS
+LOOK_EVERY_PULLS = 20
 REPAIR, RESEND = int(DatagramType.REPAIR), int(DatagramType.RESEND)
 ASK, TELL = int(DatagramType.REQUEST) & ~CLIENT_BIT, int(DatagramType.REPORT) & ~CLIENT_BIT
 
@@ -70,18 +75,22 @@ class Card:
 class Client:
     """Talks and, where it `listens`, hears the others. ppm: of its clock, both ways."""
 
-    def __init__(self, room: Room, user: int, ppm: float) -> None:
+    def __init__(self, room: Room, user: int, ppm: float, seed: int) -> None:
         self.user, self.ppm = user, ppm
+        self.up_path, self.down_path = Path(room.up, seed), Path(room.down, seed + 1)
         self.up: Downlink[int] = Downlink(user, room.sender(user), CLIENT_BIT)
         self.up.way = user
         self.fanout: Fanout[int] = Fanout(block_ns=room.fmt.block_ns, rows=RepairEncoder())
+        self.block_ns = room.fmt.block_ns
+        self.payload = room.sound(user)
         self.seq = 0
         self.begun_ns = user * MS
         self.pulls = 0
         self.card = Card()
+        self.heard = b""
+        """What was pulled last."""
         self.receipts = ReceiptCounter()
-        self.others = 0
-        """Datagrams that were no blocks."""
+        self.exchange = ClockExchange(0)
         self.talkers: dict[int, int] = {}
         """By stream byte."""
         self.playback = MixedPlayback(
@@ -93,24 +102,33 @@ class Client:
             ),
             opener=lambda stream, seq, time, payload: payload,
             monotonic_ns=lambda: room.time.now_ns,
-            new_resampler=SilentResampler,
+            new_resampler=room.new_resampler,
         )
-        self.playback.clock(ServerClock(srtt_ns=2 * WAY_NS, rto_ns=RTO_NS, offset_ns=0))
 
     def after_ns(self, blocks: int) -> int:
         """When so many of its blocks have passed, by its clock."""
-        return self.begun_ns + round(blocks * COARSE.block_ns / (1 + self.ppm / 1e6))
+        return self.begun_ns + round(blocks * self.block_ns / (1 + self.ppm / 1e6))
 
 
 def _fail(error: BaseException) -> None:
     raise error
 
 
+@dataclass(slots=True)
+class Delays:
+    """Of one stream at one listener, looked at again and again: how far it was from its
+    target at worst; the sum of its delays above the fastest path, and how many."""
+
+    worst_ns: int = 0
+    sum_ns: int = 0
+    count: int = 0
+
+
 class Room:
     """So many who talk, of whom the first `listeners` listen.
 
-    loss: on every way; jitter_ns: at most, on every way; ppm: clocks are off by up to so
-    much either way; latency: of the listeners.
+    up, down: what is between each of them and the relay; ppm: clocks are off by up to so
+    much either way; latency: of the listeners; sound: the one block that a user says.
     """
 
     def __init__(
@@ -118,28 +136,28 @@ class Room:
         talkers: int,
         *,
         listeners: int,
-        loss: float = 0.0,
-        jitter_ns: int = 2 * MS,
+        fmt: Format = COARSE,
+        up: Network = LAN,
+        down: Network = LAN,
         ppm: float = 0.0,
         latency: Policy | int = AUTO,
+        sound: Callable[[int], bytes] | None = None,
+        new_resampler: Callable[[Format], Resampler] = SilentResampler,
         seed: int = 1,
     ) -> None:
-        self.fmt = COARSE
-        self.latency = latency
+        self.fmt, self.latency, self.new_resampler = fmt, latency, new_resampler
+        self.up, self.down = up, down
+        self.sound = sound or (lambda user: random.Random(user).randbytes(fmt.block_bytes))
         self.time = VirtualTime()
         self.relay: Relay[int] = Relay(rows=RepairEncoder, solver=RepairSolver)
         self.downlinks: dict[int, Downlink[int]] = {}
-        self.worst_ns: dict[tuple[int, int], int] = {}
-        """By talker and listener: how far from its target a stream was at worst, since the
-        room was `settled`."""
+        self.delays: dict[tuple[int, int], Delays] = {}
+        """By talker and listener, since the room was `settled`."""
         self.settled = False
-        self._rng = random.Random(seed)
-        self._loss, self._jitter_ns = loss, jitter_ns
-        self._payload = self._rng.randbytes(self.fmt.block_bytes)
         self.clients = {}
         for user in range(1, talkers + 1):
             share = 2 * (user - 1) / max(1, talkers - 1) - 1
-            self.clients[user] = Client(self, user, ppm * share)
+            self.clients[user] = Client(self, user, ppm * share, 100 * seed + 2 * user)
         self.listening = [self.clients[user] for user in range(1, listeners + 1)]
         self._join()
         for client in self.clients.values():
@@ -147,7 +165,13 @@ class Room:
         for client in self.listening:
             self.time.at(client.after_ns(0), self._pull, client)
             self.time.at(REPORT_INTERVAL_NS, self._report, client)
+            self.time.at(0, self._ask_clock, client)
         self.time.at(RELAY_STEP_NS, self._relay_step)
+
+    @property
+    def fastest_ns(self) -> int:
+        """From a talker to a listener, without what the jitter adds."""
+        return (self.up.round_trip_ns + self.down.round_trip_ns) // 2
 
     def sender(self, user: int) -> DatagramSender:
         """Whoever seals what goes to or comes from that user."""
@@ -161,9 +185,9 @@ class Room:
         """A listener misses blocks: the relay is asked."""
         assert isinstance(stream, int)
         for request in requests:
-            self._carry(self._answer, client.user, stream, request)
+            self._carry(client.up_path, self._answer, client.user, stream, request)
 
-    def heard(self) -> Counters:
+    def blocks(self) -> Counters:
         """What became of the blocks, over all listeners."""
         total = Counters()
         for client in self.listening:
@@ -199,24 +223,25 @@ class Room:
                     client.talkers[record.stream] = record.user
                     client.playback.hear(record.stream, record.user, fmt, continued=False)
 
-    def _carry(self, receive: Callable[..., None], *arguments: object) -> None:
-        if self._rng.random() >= self._loss:
-            delay_ns = WAY_NS + int(self._rng.random() * self._jitter_ns)
-            self.time.at(self.time.now_ns + delay_ns, receive, *arguments)
+    def _carry(self, path: Path, receive: Callable[..., None], *arguments: object) -> None:
+        arrival_ns = path.arrival_ns(self.time.now_ns)
+        if arrival_ns is not None:
+            self.time.at(arrival_ns, receive, *arguments)
 
     def _send_block(self, client: Client) -> None:
         seq, fmt = client.seq, self.fmt
         client.seq += 1
-        self._up(client.fanout.send(seq, seq * fmt.block_frames, self._payload))
+        self._up(client.fanout.send(seq, seq * fmt.block_frames, client.payload))
         self.time.at(client.after_ns(seq + 2), self._send_block, client)
 
     def _up(self, outgoing: Iterable[Outgoing[int]]) -> None:
         for user, _, datagram in outgoing:
-            self._carry(self._at_relay, user, datagram)
+            self._carry(self.clients[user].up_path, self._at_relay, user, datagram)
 
     def _down(self, outgoing: Iterable[Outgoing[int]]) -> None:
         for user, _, datagram in outgoing:
-            self._carry(self._at_client, self.clients[user], datagram)
+            client = self.clients[user]
+            self._carry(client.down_path, self._at_client, client, datagram)
 
     def _at_relay(self, user: int, datagram: bytes) -> None:
         header, now_ns = parse_header(datagram), self.time.now_ns
@@ -253,25 +278,46 @@ class Room:
 
     def _pull(self, client: Client) -> None:
         assert client.card.pull is not None
-        client.card.pull(self.fmt.block_frames)
+        client.heard = client.card.pull(self.fmt.block_frames)
         client.pulls += 1
-        if self.settled and client.pulls % 50 == 0:
-            self._measure(client)
+        if self.settled and client.pulls % LOOK_EVERY_PULLS == 0:
+            self._look(client)
         self.time.at(client.after_ns(client.pulls), self._pull, client)
 
-    def _measure(self, client: Client) -> None:
-        """How far each stream is from where it is to be, as the world has it."""
+    def _look(self, client: Client) -> None:
+        """How late each stream is, as the world has it."""
         # What was pulled just now begins to leave now.
         for stream, talker in client.playback._mix._heard.items():
-            assert isinstance(stream, int) and talker._playout is not None
+            assert isinstance(stream, int)
+            if talker._playout is None:
+                continue
             sender = self.clients[client.talkers[stream]]
             position = talker._playout.position / self.fmt.block_frames - 1
             captured_ns = sender.begun_ns + position * self.fmt.block_ns / (1 + sender.ppm / 1e6)
-            fastest_ns = captured_ns + self.fmt.block_ns + 2 * WAY_NS
-            target_ns = client.playback.talkers[stream].target_ns
-            off_ns = round(abs(self.time.now_ns - fastest_ns - target_ns))
-            pair = sender.user, client.user
-            self.worst_ns[pair] = max(self.worst_ns.get(pair, 0), off_ns)
+            delay_ns = self.time.now_ns - captured_ns - self.fmt.block_ns - self.fastest_ns
+            off_ns = abs(delay_ns - client.playback.talkers[stream].target_ns)
+            delays = self.delays.setdefault((sender.user, client.user), Delays())
+            delays.worst_ns = max(delays.worst_ns, round(off_ns))
+            delays.sum_ns += round(delay_ns)
+            delays.count += 1
+
+    def _ask_clock(self, client: Client) -> None:
+        ask = client.exchange.handle_timeout(self.time.now_ns)
+        if ask is not None:
+            self._carry(client.up_path, self._answer_clock, client, ask.t1_ns)
+        self.time.at(client.exchange.timeout_ns(), self._ask_clock, client)
+
+    def _answer_clock(self, client: Client, t1_ns: int) -> None:
+        now_ns = self.time.now_ns
+        self._carry(client.down_path, self._take_clock, client, ClockAnswer(t1_ns, now_ns, now_ns))
+
+    def _take_clock(self, client: Client, answer: ClockAnswer) -> None:
+        exchange = client.exchange
+        exchange.receive(answer, self.time.now_ns)
+        srtt_ns, offset_ns = exchange.srtt_ns, exchange.offset_ns
+        if srtt_ns is not None and offset_ns is not None:
+            clock = ServerClock(srtt_ns=srtt_ns, rto_ns=exchange.rto_ns, offset_ns=offset_ns)
+            client.playback.clock(clock)
 
     def _report(self, client: Client) -> None:
         told = client.playback.talkers
@@ -283,8 +329,8 @@ class Room:
                 for stream, each in told.items()
                 if isinstance(stream, int)
             )
-            report = Report(*tally, RTO_NS, entries)
-            self._carry(self._take_report, client.user, report)
+            report = Report(*tally, client.exchange.rto_ns, entries)
+            self._carry(client.up_path, self._take_report, client.user, report)
         self.time.at(self.time.now_ns + REPORT_INTERVAL_NS, self._report, client)
 
     def _take_report(self, user: int, report: Report) -> None:

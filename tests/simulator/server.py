@@ -17,7 +17,8 @@ from echowarp.session.bans import BanList
 from echowarp.session.broadcast import SERVER_STREAM, Broadcast, Outgoing
 from echowarp.session.datagrams import DatagramSender
 from echowarp.session.gate import DatagramGate, Feedback
-from echowarp.session.server import Joined, Left, Server, TurnedAway, WrongPassword
+from echowarp.session.server import Server
+from echowarp.session.server_events import Joined, Left, TurnedAway, WrongPassword
 from echowarp.wire.codes import Code
 from echowarp.wire.feedback import (
     Report,

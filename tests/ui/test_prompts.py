@@ -137,17 +137,26 @@ def test_client() -> None:
 
 
 def test_a_talker() -> None:
-    script = Script("3", "", "zoë", "bob", "hidden:", "", "h", "", "hidden:", "", NO_SAVE)
+    ours = ("hidden:", "", "")
+    script = Script("3", "", "zoë", "bob", *ours, "", "h", "", "hidden:", "", NO_SAVE)
     assert script.run().settings == Settings(
         is_server=False, nickname="zoë", call="bob", server_address="h"
     )
     script = Script(
-        *("3", "zoë", "", "kitchen", "hidden:four words", "", "h", "", "hidden:", "", NO_SAVE)
+        *("3", "zoë", "", "kitchen", "hidden:four words", "USB", "yes"),
+        *("", "h", "", "hidden:", "", NO_SAVE),
     )
     assert script.run(environ={"ECHOWARP_E2E": "other"}).settings == Settings(
-        is_server=False, nickname="zoë", room="kitchen", e2e="four words", server_address="h"
+        is_server=False,
+        nickname="zoë",
+        room="kitchen",
+        e2e="four words",
+        microphone="USB",
+        push_to_talk=True,
+        server_address="h",
     )
-    script = Script("3", "zoë", "", "", "yes", "hidden:", "", "h", "", "hidden:", "", NO_SAVE)
+    assert "Microphone, a part of its name [the system's]: " in script.shown
+    script = Script("3", "zoë", "", "", "yes", *ours, "", "h", "", "hidden:", "", NO_SAVE)
     assert script.run(environ={"ECHOWARP_E2E": "other"}).settings == Settings(
         is_server=False, nickname="zoë", auto_answer=True, e2e="other", server_address="h"
     )

@@ -119,11 +119,11 @@ def test_keys_act_without_enter_and_are_not_echoed(desk: Desk) -> None:
     desk.order("fg")
     desk.takes_keys()
     desk.press("V+=")
-    desk.shows("<'v+='>")
+    desk.shows("<'V+='>")
     # Arrows, function keys, Alt with a letter, Home in its other spelling, then a key.
     desk.press("\x1b[A\x1b[1;5C\x1bOP\x1b[15~\x1bq\x1bOH-")
     desk.shows("<'-'>")
-    assert "V" not in desk.shown
+    assert desk.shown.count("V") == 1
     assert termios.tcgetattr(desk.slave)[3] & termios.ISIG
     desk.press("q")
     desk.shows("closed")

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from tests.bench.bench_devices import compare
+from tests.bench.device_runs import compare
 from tests.bench.hearing import HOP, RATE
 
 HOPS_A_SECOND = RATE // HOP

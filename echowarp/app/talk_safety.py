@@ -1,0 +1,120 @@
+"""End to end as a talker has it: the code, with whom it was proved, and who is not heard."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+from echowarp.app import talk_words
+from echowarp.crypto.e2e import PayloadSealer
+from echowarp.session.company import Company
+from echowarp.session.e2e import EndToEnd
+from echowarp.session.names import parse_name
+from echowarp.session.pairing import State
+from echowarp.session.uplink import is_sealed
+from echowarp.wire.records import Stream
+
+log = logging.getLogger(__name__)
+
+FAILED = (State.FAILED, State.GIVEN_UP)
+
+
+class TalkSafety:
+    """The control thread's, but for `open_payload`. code: of --e2e, encoded, None without."""
+
+    def __init__(self, company: Company, code: bytes | None) -> None:
+        self._company = company
+        self._code = code
+        self._e2e: EndToEnd | None = None
+        self._told: set[int] = set()
+        """Users of whom was said that they are not heard."""
+
+    def begin(self, user: int) -> None:
+        """A session began, in which our id is `user`."""
+        self._told.clear()
+        if self._code is not None:
+            failures = None if self._e2e is None else self._e2e.failures
+            self._e2e = EndToEnd(
+                code=self._code, user=user, random_bytes=os.urandom, failures=failures
+            )
+
+    def open_payload(self, user: int, seq: int, time: int, payload: bytes) -> bytes | None:
+        """Opens what a user has sealed. From any thread."""
+        e2e = self._e2e
+        return None if e2e is None else e2e.open(user, seq, time, payload)
+
+    def begin_stream(self) -> PayloadSealer | None:
+        """What seals a stream of ours that begins, None for nothing."""
+        return None if self._e2e is None else self._e2e.begin_stream()
+
+    def allows(self, hearers: frozenset[int]) -> bool | None:
+        """Whether any of those may hear us; None where no code was asked for."""
+        e2e = self._e2e
+        if e2e is None:
+            return None
+        return any(e2e.state(user) is State.PAIRED for user in hearers)
+
+    def receive(self, user: int, data: bytes, now_ns: int) -> None:
+        """Another client says something about the code."""
+        if self._e2e is not None:
+            self._e2e.receive(user, data, now_ns)
+
+    def retry(self, now_ns: int) -> None:
+        """The user wants the code tried again with whom it failed."""
+        if self._e2e is None:
+            log.warning("there is no code to try again: it is given with --e2e")
+        else:
+            self._e2e.begin_again(now_ns)
+
+    def timeout_ns(self) -> int | None:
+        """When `handle_timeout` has something to do, or None."""
+        return None if self._e2e is None else self._e2e.timeout_ns()
+
+    def handle_timeout(self, now_ns: int) -> None:
+        """Does whatever is due."""
+        if self._e2e is not None:
+            self._e2e.handle_timeout(now_ns)
+
+    def pair(self, now_ns: int) -> None:
+        """Proves the code to whom we talk with, and tells how that went."""
+        e2e, company = self._e2e, self._company
+        if e2e is None:
+            return
+        if company.user:
+            people = {user: company.users[user] for user in company.hearers}
+            keys = {user: parse_name(person.name).key for user, person in people.items()}
+            e2e.set_partners(keys, now_ns)
+        for trust in e2e.events():
+            words = talk_words.TRUST[trust.state].format(name=self._name(trust.user))
+            log.log(logging.INFO if trust.state is State.PAIRED else logging.WARNING, words)
+
+    def send(self) -> None:
+        """Hands what is to be said about the code to the company."""
+        if self._e2e is not None:
+            for user, data in self._e2e.to_send():
+                self._company.say(user, data)
+
+    def refuses(self, stream: Stream) -> bool:
+        """Whether a talker's stream is not played: sealed without our having a code, or
+        not sealed though we have one."""
+        if stream.user == 0 or is_sealed(stream) == (self._e2e is not None):
+            return False
+        if stream.user not in self._told:
+            self._told.add(stream.user)
+            log.warning(talk_words.unheard(self._name(stream.user), sealed=is_sealed(stream)))
+        return True
+
+    @property
+    def words(self) -> str:
+        """How safe it is, "" where nothing was asked for."""
+        e2e = self._e2e
+        if e2e is None:
+            return ""
+        if e2e.secure:
+            return "end to end"
+        states = [e2e.state(user) for user in self._company.hearers]
+        return "wrong code" if any(state in FAILED for state in states) else "code not compared"
+
+    def _name(self, user: int) -> str:
+        person = self._company.users.get(user)
+        return f"user {user}" if person is None else person.name

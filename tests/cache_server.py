@@ -26,7 +26,7 @@ from echowarp.wire.http_writer import response
 from echowarp.wire.websocket import BinaryMessage, Closed, Role, TextMessage, WebSocket
 from echowarp.wire.websocket_handshake import accept_websocket
 
-READ_BYTES = 1 << 18
+READ_BYTES = 1 << 16
 
 
 class Connection(Protocol):

@@ -29,7 +29,7 @@ DATA, FACTS, PART = ".data", ".json", ".part"
 _OURS = re.compile(r"[0-9a-f]{32}\.(data|json)|upload-.*\.part")
 _LOCK = "lock"
 MAX_FACTS_BYTES = 4096
-BUFFER_BYTES = 1 << 18
+BUFFER_BYTES = 1 << 16
 """Chunks are small, and a system call for each would cost as much as all the rest."""
 
 

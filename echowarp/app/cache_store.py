@@ -50,6 +50,7 @@ class CacheStore:
         self._entries: OrderedDict[str, Entry] = OrderedDict()  # least recently used first
         self._used_s: dict[str, float] = {}
         self._coming: dict[str, int] = {}  # bytes so far of what is being uploaded
+        self._coming_bytes = 0
         try:
             for used_s, entry in self._folder.load():
                 self._add(entry, used_s)
@@ -123,8 +124,12 @@ class CacheStore:
     def claim(self, stream_id: str, count: int) -> None:
         """For an upload: makes room for its next `count` bytes. Raises StorageError."""
         with self._lock:
-            self._make_room(count)
+            # For every chunk: what most of them need is looked at first.
+            taken = self._kept_bytes + self._coming_bytes + count
+            if self._max_bytes is not None and taken > self._max_bytes:
+                self._make_room(count)
             self._coming[stream_id] += count
+            self._coming_bytes += count
 
     def keep(self, entry: Entry, file: BinaryIO, path: str) -> None:
         """For an upload: it is whole. Raises StorageError."""
@@ -133,7 +138,7 @@ class CacheStore:
         except OSError as error:
             raise _storage_error(entry.id, error) from error
         with self._lock:
-            del self._coming[entry.id]
+            self._coming_bytes -= self._coming.pop(entry.id)
             self._add(entry, entry.time_s)
         log.info("cached %s, %d bytes", entry.id, entry.size)
 
@@ -157,12 +162,12 @@ class CacheStore:
 
     def _forget(self, stream_id: str) -> None:
         with self._lock:
-            self._coming.pop(stream_id, None)
+            self._coming_bytes -= self._coming.pop(stream_id, 0)
 
     def _make_room(self, count: int, *, files: int = 0) -> None:
         """Gives up what was not used for longest until `count` bytes and `files` files more
         have room. Raises StorageError when they have none however much is given up."""
-        coming = sum(self._coming.values()) + count
+        coming = self._coming_bytes + count
         max_bytes = coming + self._kept_bytes if self._max_bytes is None else self._max_bytes
         if coming > max_bytes:
             raise StorageError(f"the cache has no room for this: it takes {max_bytes} bytes")

@@ -22,7 +22,7 @@ from echowarp.wire.file_cache import CHUNK_BYTES, ID_RULE, Entry, is_id
 
 log = logging.getLogger(__name__)
 
-READ_CHUNKS = 32
+READ_CHUNKS = 8
 SHOW_EVERY_S = 0.1
 _NO_NAMES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?|.*\.", re.IGNORECASE)
 """What some systems take for a device, or for another name."""

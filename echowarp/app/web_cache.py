@@ -31,7 +31,7 @@ STALL_S = 30.0
 """A client that takes nothing, or says nothing at all, for so long is cut off."""
 LINGER_S = 1.0
 PING_AFTER_NS = 10 * NS_PER_S
-READ_BYTES = 1 << 18
+READ_BYTES = 1 << 16
 PIECE_BYTES = 1 << 16
 
 Serve = Callable[[socket.socket], None]

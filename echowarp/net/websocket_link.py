@@ -23,7 +23,8 @@ from echowarp.wire.http_values import basic_authorization
 from echowarp.wire.websocket import BinaryMessage, Closed, Role, TextMessage, WebSocket
 from echowarp.wire.websocket_handshake import ClientHandshake
 
-READ_BYTES = 1 << 18
+READ_BYTES = 1 << 16
+"""Larger pieces of memory come from the system, one by one, which costs more than it saves."""
 MAX_MESSAGE_BYTES = 8 << 20
 """A listing of ten thousand files is 2 MB."""
 HANDSHAKE_S = 10.0

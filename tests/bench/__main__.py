@@ -32,6 +32,7 @@ BENCHES = {
     "calls": "device to device by a call through a relay, beside the one-way stream",
     "wire": "sealing, opening, handshakes",
     "websocket": "WebSocket frames beside another library, without sockets",
+    "cache": "the file cache over loopback beside another library",
     "repair": "the erasure code",
     "resampler": "drift correction and rate conversion: cost and signal to noise",
     "mix": "mixing and gain",

@@ -126,6 +126,13 @@ SECTIONS = (
         "Our state machine and that of the PyPI library `websockets`, which masks in C, fed in"
         " turns and without sockets.",
     ),
+    (
+        "cache",
+        "The file cache",
+        "A file there and back between real processes over loopback, beside the PyPI library"
+        " `websockets` at both ends with the same store and the same client's logic. Memory is"
+        " the most that any process of an end took.",
+    ),
     ("repair", "Repair", ""),
     (
         "resampler",

@@ -60,6 +60,8 @@ class WebConnection:
         """Whether nobody is being served by it: such a one makes room for others."""
         self.is_read = True
         """Whether what comes is read; not while an answer waits to be sent or known."""
+        self.has_ended = False
+        """Whether the peer has no more to say."""
         self.handler: Any = None
         """Whose it is, for the one who uses the server."""
         self.moved_ns = now_ns
@@ -91,7 +93,8 @@ class WebConnection:
             return 0
         if self.phase is Phase.HANDSHAKE:
             return selectors.EVENT_WRITE if self._wants_write else selectors.EVENT_READ
-        read = selectors.EVENT_READ if self.is_read or self.is_closing else 0
+        reads = not self.has_ended if self.is_closing else self.is_read
+        read = selectors.EVENT_READ if reads else 0
         return read | (selectors.EVENT_WRITE if self._out else 0)
 
     def to(self, phase: Phase) -> None:
@@ -139,11 +142,13 @@ class WebConnection:
     def read(self) -> bytes | None:
         """What has come; b"" at the end, None when there is nothing now. Raises OSError."""
         try:
-            return self.sock.recv(READ_BYTES)
+            data = self.sock.recv(READ_BYTES)
         except (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return None
         except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
-            return b""
+            data = b""
+        self.has_ended = not data
+        return data
 
     def write(self) -> bool:
         """Sends what the kernel takes; whether all is out. Raises OSError."""

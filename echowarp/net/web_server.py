@@ -252,12 +252,10 @@ class WebServer:
     def _shake_hands(self, connection: WebConnection) -> None:
         before = connection.sock
         self._selector.unregister(before)
-        try:
+        with contextlib.suppress(BlockingIOError, InterruptedError):
             connection.shake_hands(self._context)
-        except (BlockingIOError, InterruptedError):
-            pass
-        finally:
-            self._selector.register(connection.sock, selectors.EVENT_READ, connection)
+        # Not after a failure: a socket that TLS was not made for may be closed.
+        self._selector.register(connection.sock, selectors.EVENT_READ, connection)
         self._watch(connection)
         if connection.phase is Phase.OPEN:
             self._handler.opened(connection, time.monotonic_ns())
@@ -295,7 +293,7 @@ class WebServer:
 
     def _watch(self, connection: WebConnection) -> None:
         wanted = connection.wanted
-        registered = connection.sock.fileno() in self._selector.get_map()
+        registered = self._is_registered(connection)
         if wanted and registered:
             self._selector.modify(connection.sock, wanted, connection)
         elif wanted:
@@ -303,11 +301,15 @@ class WebServer:
         elif registered:
             self._selector.unregister(connection.sock)
 
+    def _is_registered(self, connection: WebConnection) -> bool:
+        number = connection.sock.fileno()
+        return number >= 0 and number in self._selector.get_map()
+
     def drop(self, connection: WebConnection) -> None:
         """Closes it at once."""
         if connection.phase in (Phase.CLOSED, Phase.LENT):
             return
-        if connection.sock.fileno() in self._selector.get_map():
+        if self._is_registered(connection):
             self._selector.unregister(connection.sock)
         connection.sock.close()
         self._forget(connection)

@@ -19,6 +19,7 @@ from echowarp.session.web_login import (
     is_own_origin,
 )
 from echowarp.wire.http import Request
+from echowarp.wire.http_target import percent_encode
 from echowarp.wire.http_values import basic_credentials, parse_cookies
 
 NS_PER_S = 1_000_000_000
@@ -168,7 +169,8 @@ class WebGate:
         # What was said in the open is not repeated, nor a way shown that repeats it.
         is_plain = brought.password is None and "Upgrade" not in request.headers
         if is_plain and request.method in ("GET", "HEAD") and request.host:
-            where = ("Location", f"https://{request.host}{request.path}")
+            path = "/".join(map(percent_encode, request.path.split("/")))
+            where = ("Location", f"https://{request.host}{path}")
             exchange.say(307, NEEDS_TLS, (where,), now_ns=now_ns)
         else:
             exchange.say(403, NEEDS_TLS, now_ns=now_ns)

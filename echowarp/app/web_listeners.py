@@ -97,11 +97,11 @@ class Listener:
                 at_ms = now_ns / NS_PER_MS
                 answer = {"type": "clock", "t1": asked_ms, "t2": at_ms}
                 answer["t3"] = time.monotonic_ns() / NS_PER_MS
-                self._socket.send_text(json.dumps(answer))
+                self._socket.send_text(json.dumps(answer, allow_nan=False))
             elif kind == "report":
                 delay, lost = float(message["delayMs"]), float(message["lossPercent"])
                 self._report = f", {delay:.0f} ms behind, {lost:.1f} % lost"
-        except (ValueError, TypeError, KeyError, RecursionError):
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             self._socket.close(now_ns, CloseCode.PROTOCOL, "a message that is not understood")
 
     def tell(self, frame: bytes) -> None:

@@ -24,6 +24,9 @@ MAX_GET_BYTES = 1 << 20
 MAX_MESSAGE_BYTES = 1 << 20
 """What a server takes in one message: far more than any client's chunk."""
 
+MAX_TIME_S = 250_000_000_000
+"""In the year 9892: a calendar has every time before."""
+
 START, STOP, GET, LIST = "start", "stop", "get", "list"
 STARTED, STOPPED, LISTED, ERROR = "started", "stopped", "listed", "error"
 
@@ -172,4 +175,6 @@ def _entry(fields: object) -> Entry:
         raise ProtocolError("a file is listed without its SHA-256")
     if isinstance(time_s, bool) or not isinstance(time_s, int | float):
         raise ProtocolError("a file is listed without its time")
+    if not 0 <= time_s < MAX_TIME_S:
+        raise ProtocolError("a file is listed with a time that no calendar has")
     return Entry(id=fields["id"], size=size, sha256=digest.lower(), time_s=float(time_s))

@@ -243,6 +243,8 @@ def test_a_password_from_elsewhere_wants_tls(stage: Stage) -> None:
     plain, tls = Door(door.port, host=host), Door(door.port, host=host, tls=True)
     answer = plain.ask("/")
     assert (answer.status, answer.fields["location"]) == (307, f"https://{host}:{door.port}/")
+    answer = plain.ask("/cache/%E2%82%AC%20x")
+    assert answer.fields["location"] == f"https://{host}:{door.port}/cache/%E2%82%AC%20x"
     assert plain.ask("/status", basic(PASSWORD)).status == 403
     assert plain.ask("/?token=correct%20horse").status == 403
     assert plain.log_in(PASSWORD).status == 403
@@ -252,7 +254,7 @@ def test_a_password_from_elsewhere_wants_tls(stage: Stage) -> None:
     assert caught.value.status == 403
     with tls.socket(fields=basic(PASSWORD)) as ear:
         ear.hear(3)
-    assert "wrong password" not in server.said
+    assert "wrong password" not in server.said and "opens anew" not in server.said
 
 
 def test_pages_of_others(open_stage: Stage) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import socket
+import struct
 import time
 from collections.abc import Iterator
 
@@ -164,7 +166,24 @@ def test_one_that_stops_reading(door: Door) -> None:
         assert max(gaps) > 200
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"type":"clock"}', "[" * 4000, '{"type":1}'])
+HUGE = 10**400
+"""A whole number that no float holds."""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        '{"type":"clock"}',
+        json.dumps({"type": "clock", "t1": HUGE}),
+        '{"type":"clock","t1":NaN}',
+        json.dumps({"type": "report", "delayMs": HUGE, "lossPercent": 1}),
+        "[" * 4000,
+        '{"type":1}',
+    ],
+)
 def test_words_that_a_page_never_says(door: Door, text: str) -> None:
     with door.socket() as ear:
         ear.hear(1)
@@ -186,3 +205,38 @@ def test_questions_without_end(door: Door) -> None:
             for _ in range(300):
                 ear.sock.sendall(frame * 1000)
         assert door.ask("/status").status == 200
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps(
+            {
+                "type": "listed",
+                "streams": [{"id": "a", "size": 1, "sha256": "0" * 64, "time": HUGE}],
+            }
+        ),
+        json.dumps({"type": "get", "streamId": "a", "offset": HUGE, "length": HUGE}),
+        '{"type":"get","streamId":"a","offset":1e999,"length":1e300}',
+        '{"type":"start","streamId":{"a":[]}}',
+        '{"type":"start","streamId":"..%2f"}',
+        '{"type":"\\ud800","streamId":"\\ud800"}',
+        "[" * 100_000,
+    ],
+)
+def test_words_that_a_client_of_the_cache_never_says(door: Door, text: str) -> None:
+    """Each is an error, and the connection stays."""
+    with door.socket("/audio") as cache:
+        cache.say(text)
+        cache.until("error")
+        cache.say({"type": "list"})
+        assert cache.until("listed")["streams"] == []
+
+
+def test_one_that_hangs_up_in_the_middle_of_tls(door: Door) -> None:
+    """Its bytes are read when it is gone already."""
+    for _ in range(20):
+        with door.connect() as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            sock.sendall(b"\x16\x03\x01\x02\x00\x01")
+    assert door.ask("/status").status == 200

@@ -16,6 +16,7 @@ from echowarp.session.web_login import (
     Visitor,
     WebLogin,
     is_known_name,
+    is_own_fetch,
     is_own_origin,
 )
 from echowarp.wire.http import Request
@@ -77,7 +78,10 @@ class WebGate:
         if self.login.wants_password and host in self.bans:
             exchange.say(403, BANNED, now_ns=now_ns)
             return False
-        if not self.login.wants_password and not is_known_name(request.host, self._names):
+        # What asks for a WebSocket and tells no origin is no browser, nor led by a page.
+        is_program = "Upgrade" in request.headers and "Origin" not in request.headers
+        is_known = is_program or is_known_name(request.host, self._names)
+        if not self.login.wants_password and not is_known:
             exchange.say(421, STRANGE_NAME, now_ns=now_ns)
             return False
         return True
@@ -160,6 +164,9 @@ class WebGate:
     def _brought(self, exchange: Exchange, request: Request) -> Credentials:
         basic = basic_credentials(request.headers)
         password = request.query.get("token") if basic is None else basic[1]
+        if not is_own_fetch(request.headers.get("Sec-Fetch-Site")):
+            # A stranger's page could have its readers banned by what it gives them to load.
+            password = None
         return Credentials(session=self.token_of(exchange, request), password=password)
 
     @staticmethod

@@ -139,6 +139,14 @@ def is_own_origin(origin: str | None, host: str | None, *, is_secure: bool) -> b
     return host is not None and origin.lower() == f"{scheme}://{host.lower()}"
 
 
+def is_own_fetch(site: str | None) -> bool:
+    """Whether a page of ours, a person or another program than a browser makes the request.
+
+    site: the Sec-Fetch-Site header, which browsers send where nobody can read along.
+    """
+    return site is None or site.lower() in ("none", "same-origin")
+
+
 def is_known_name(host: str | None, own_names: Collection[str]) -> bool:
     """Whether the name that a request was sent to can be meant for this machine.
 

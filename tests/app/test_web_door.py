@@ -23,6 +23,12 @@ from tests.recordings import speech_wav
 from tests.visitor import Door, serve
 
 BLOCK_FRAMES = 240
+UPGRADE = {
+    "Upgrade": "websocket",
+    "Connection": "Upgrade",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
 
 
 @pytest.fixture
@@ -103,6 +109,7 @@ def test_a_file_waits_for_a_page(open_stage: Stage, tmp_path: Path) -> None:
             assert end["stream"] == stream["stream"] and "has ended" in end["reason"]
             whole = b"".join(block.pcm for block in ear.blocks)
             assert whole == pcm
+            assert ear.until("status")["source"] == "speech.wav"
             assert ear.until("goodbye")["message"]
             assert ear.until_closed().code == 1001
         assert server.ends() == 0
@@ -218,6 +225,18 @@ def test_guesses_at_once_buy_nothing(stage: Stage) -> None:
     assert set(statuses) <= {401, 403, 429}
 
 
+def test_a_strangers_page_bans_nobody(stage: Stage) -> None:
+    """What it has its readers' browsers load counts as no guess, right or wrong."""
+    host = "127.0.0.6"
+    _, door = serve(stage)
+    for site in ("cross-site", "same-site"):
+        for token in ("wrong", "correct%20horse"):
+            for _ in range(4):
+                fields = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "no-cors"}
+                assert door.ask(f"/status?token={token}", fields, host=host).status == 401
+    assert door.log_in(PASSWORD, host=host).fields["location"] == "/"
+
+
 def test_a_ban_list_that_is_read_again(stage: Stage) -> None:
     server, door = serve(stage)
     (stage.folder / "echowarp_ban_list.txt").write_text("127.0.0.5\n")
@@ -271,6 +290,10 @@ def test_pages_of_others(open_stage: Stage) -> None:
             ear.hear(1)
         assert door.ask("/", {"Host": f"evil.example:{door.port}"}).status == 421
         assert door.ask("/", {"Host": f"studio.local:{door.port}"}).status == 200
+        # Other programs know the server by whatever name it has.
+        program = {**UPGRADE, "Host": "studio.example"}
+        assert door.ask("/audio", program).status == 101
+        assert door.ask("/audio", {**program, "Origin": "http://studio.example"}).status == 421
 
 
 def test_the_certificate_is_kept(open_stage: Stage) -> None:

@@ -11,6 +11,7 @@ from echowarp.session.web_login import (
     Visitor,
     WebLogin,
     is_known_name,
+    is_own_fetch,
     is_own_origin,
 )
 from tests.virtual import seeded_bytes
@@ -125,3 +126,18 @@ def test_whose_page_it_is(origin: str | None, host: str | None, is_secure: bool,
 )
 def test_names_that_a_stranger_may_have_pointed_here(host: str | None, known: bool) -> None:
     assert is_known_name(host, {"radio.example"}) is known
+
+
+@pytest.mark.parametrize(
+    ("site", "own"),
+    [
+        (None, True),
+        ("none", True),
+        ("same-origin", True),
+        ("same-site", False),
+        ("cross-site", False),
+        ("", False),
+    ],
+)
+def test_whose_a_fetch_is(site: str | None, own: bool) -> None:
+    assert is_own_fetch(site) is own

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 from collections.abc import Mapping
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -102,6 +103,9 @@ def _open_entrance(settings: Settings) -> WebEntrance | None:
     from echowarp.app.web_door import WebEntrance
 
     source = None if settings.source == "none" else _source_name(settings)
+    if settings.source.lower().endswith(".wav"):
+        # Where a file is kept is nothing to its listeners.
+        source = Path(settings.source).name
     return WebEntrance.open(settings, source)
 
 

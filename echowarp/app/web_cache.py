@@ -136,16 +136,19 @@ def serve_file(store: CacheStore, request: Request, stream: str) -> Serve:
         try:
             _send_file(sock, store, request, stream)
         except HttpError as error:
-            _send(sock, _plain(error.status, str(error), error.fields))
+            _send(sock, _plain(request, error.status, str(error), error.fields))
         except StorageError as error:
-            _send(sock, _plain(503, str(error)))
+            _send(sock, _plain(request, 503, str(error)))
 
     return serve
 
 
-def _plain(status: int, text: str, fields: tuple[tuple[str, str], ...] = ()) -> bytes:
+def _plain(
+    request: Request, status: int, text: str, fields: tuple[tuple[str, str], ...] = ()
+) -> bytes:
     kind = ("Content-Type", "text/plain; charset=utf-8")
-    return response(status, (*FIELDS, kind, ("Connection", "close"), *fields), f"{text}\n".encode())
+    whole = (*FIELDS, kind, ("Connection", "close"), *fields)
+    return response(status, whole, f"{text}\n".encode(), without_body=request.method == "HEAD")
 
 
 def _send_file(sock: socket.socket, store: CacheStore, request: Request, stream: str) -> None:
@@ -179,7 +182,11 @@ def _send_file(sock: socket.socket, store: CacheStore, request: Request, stream:
         _send(sock, head(status, fields, body_bytes=len(wanted)))
         at = wanted.start
         while request.method != "HEAD" and at < wanted.stop:
-            piece = reader.read(at, min(PIECE_BYTES, wanted.stop - at))
+            try:
+                piece = reader.read(at, min(PIECE_BYTES, wanted.stop - at))
+            except StorageError as error:
+                # An answer has begun: only its breaking off can tell that it is not whole.
+                raise ConnectionAbortedError from error
             _send(sock, piece)
             at += len(piece)
     finally:

@@ -6,12 +6,22 @@ import contextlib
 import hashlib
 import os
 import socket
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from echowarp.app.web_cache import MAX_SERVED, MAX_SERVED_PER_ADDRESS
+from echowarp.app.cache_store import CacheStore
+from echowarp.app.web_cache import (
+    MAX_SERVED,
+    MAX_SERVED_PER_ADDRESS,
+    PIECE_BYTES,
+    lent,
+    serve_file,
+)
+from echowarp.wire.http import RequestReader
 from tests.processes import Stage, free_port, wait_until
 from tests.visitor import Door, Ear, serve
 
@@ -75,6 +85,42 @@ def test_a_page_of_a_stranger_in_the_cache_does_nothing(door: Door) -> None:
     answer = door.ask("/cache/page.html")
     assert answer.fields["content-type"] == "application/octet-stream"
     assert answer.fields["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_name_of_nothing_asked_for_by_head(door: Door, method: str) -> None:
+    """The answer to HEAD is as long as that to GET, and comes without content."""
+    with door.connect() as sock:
+        sock.sendall(f"{method} /cache/none HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        answer = b"".join(iter(lambda: sock.recv(1 << 16), b""))
+    head, _, content = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 404 ")
+    assert (len(content) > 0) is (method == "GET")
+
+
+def test_a_file_that_cannot_be_read_to_its_end(tmp_path: Path) -> None:
+    """The answer breaks off: nothing in it is taken for the file's own."""
+    size = 3 * PIECE_BYTES
+    with contextlib.closing(
+        CacheStore(str(tmp_path), max_bytes=None, ttl_s=None, now_s=time.time)
+    ) as store:
+        coming = store.begin("cut")
+        coming.write(bytes(size))
+        coming.finish()
+        (data,) = tmp_path.glob("*.data")
+        os.truncate(data, PIECE_BYTES)
+        reader = RequestReader(0)
+        reader.receive(b"GET /cache/cut HTTP/1.1\r\nHost: localhost\r\n\r\n", 0)
+        request = reader.next_request()
+        assert request is not None
+        ours, theirs = socket.socketpair()
+        with theirs, ThreadPoolExecutor(1) as pool:
+            serving = pool.submit(lent, ours, serve_file(store, request, "cut"), [])
+            answer = b"".join(iter(lambda: theirs.recv(1 << 16), b""))
+            serving.result()
+    head, _, content = answer.partition(b"\r\n\r\n")
+    assert f"Content-Length: {size}".encode() in head
+    assert content == bytes(PIECE_BYTES)
 
 
 def test_by_tls(door: Door) -> None:

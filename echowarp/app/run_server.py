@@ -24,7 +24,7 @@ from echowarp.ui.terminal import Terminal
 
 if TYPE_CHECKING:
     from echowarp.app.loudspeaker import TalkLoudspeaker
-    from echowarp.app.web_door import WebEntrance
+    from echowarp.app.web_entrance import WebEntrance
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ def _open_entrance(settings: Settings) -> WebEntrance | None:
     if settings.web_port is None:
         return None
     # What serves browsers takes time to load, and most servers need none of it.
-    from echowarp.app.web_door import WebEntrance
+    from echowarp.app.web_entrance import WebEntrance
 
     source = None if settings.source == "none" else _source_name(settings)
     if settings.source.lower().endswith(".wav"):

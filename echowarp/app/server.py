@@ -40,7 +40,8 @@ from echowarp.wire.codes import Code
 from echowarp.wire.records import Anchor, End, EndReason, Stream
 
 if TYPE_CHECKING:
-    from echowarp.app.web_door import WebDoor, WebEntrance
+    from echowarp.app.web_door import WebDoor
+    from echowarp.app.web_entrance import WebEntrance
     from echowarp.app.workers import Workers
 
 log = logging.getLogger(__name__)
@@ -170,9 +171,7 @@ class ServerApp:
         from echowarp.app.web_door import WebDoor
         from echowarp.app.web_host import WebHost
 
-        host = WebHost(
-            self.server, self._bans, lambda: self.engine, self.talks, source=entrance.source
-        )
+        host = WebHost(self.server, self._bans, lambda: self.engine, self.talks, entrance.source)
         return WebDoor(self._settings, prs, entrance, host, self.tcp.post)
 
     def _post(self, command: Task | SessionCommand | Feedback) -> None:

@@ -11,7 +11,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Protocol
@@ -22,7 +21,7 @@ from echowarp.app.child_process import ChildProcess
 from echowarp.app.process_link import Failed, Ready, pack
 from echowarp.app.sender import Block
 from echowarp.app.supervisor import JOIN_S, Supervisor
-from echowarp.app.web_certificate import WebCertificate, find_certificate, shown_host
+from echowarp.app.web_entrance import WebEntrance
 from echowarp.app.web_messages import (
     Ban,
     Bans,
@@ -44,7 +43,6 @@ from echowarp.app.web_messages import (
 from echowarp.app.web_process import run_web
 from echowarp.config.settings import Settings
 from echowarp.errors import ConfigError, EchoWarpError
-from echowarp.net.sockets import open_web_sockets
 from echowarp.net.waker import Waker
 from echowarp.session.address import IpNetwork
 from echowarp.session.admission import Verdict
@@ -56,37 +54,6 @@ LOOK_S = 0.2
 STEADY_S = 10.0
 """A process that lived for so long has nothing to do with how the one before it ended."""
 MAX_PAUSE_S = 60.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WebEntrance:
-    """What a door needs that can fail before the server runs. source: what its sound is
-    called, None without any."""
-
-    sockets: tuple[socket.socket, ...]
-    certificate: WebCertificate
-    source: str | None
-
-    @classmethod
-    def open(cls, settings: Settings, source: str | None) -> WebEntrance:
-        """Finds the certificate and binds the port. Raises ConfigError."""
-        assert settings.web_port is not None
-        certificate = find_certificate(settings)
-        sockets = open_web_sockets(settings.bind, settings.web_port)
-        return cls(sockets=sockets, certificate=certificate, source=source)
-
-    def url(self, settings: Settings) -> str:
-        """Where people find the page. Browsers play nothing that came in the open, but on
-        the machine itself."""
-        host = shown_host(settings.bind)
-        is_local = host in ("localhost", "[::1]") or host.startswith("127.")
-        scheme = "http" if is_local and settings.password is None else "https"
-        return f"{scheme}://{host}:{settings.web_port}/"
-
-    def close(self) -> None:
-        """Closes the sockets."""
-        for each in self.sockets:
-            each.close()
 
 
 class Host(Protocol):

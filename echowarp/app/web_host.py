@@ -30,7 +30,6 @@ class WebHost:
         bans: BanKeeper,
         engine: Callable[[], Engine | None],
         talks: Talks | None,
-        *,
         source: str | None,
     ) -> None:
         self._server = server

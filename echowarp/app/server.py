@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
-from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from echowarp.app.ban_keeper import BanKeeper, log_turned_away
 from echowarp.app.engine import Engine, Quit, Report, Task
+from echowarp.app.guest_list import GuestList
 from echowarp.app.sender import Counters, Join, Leave, Open, Pause, Sender, SessionCommand
 from echowarp.app.server_choices import MAX_CONTROL_READ_BYTES, random_u32, suite_of
 from echowarp.app.supervisor import Supervisor
@@ -18,7 +18,6 @@ from echowarp.app.talks import Talks, refuse
 from echowarp.app.totals import Total
 from echowarp.app.words import listeners
 from echowarp.config.settings import Settings
-from echowarp.crypto.schedule import SessionKeys
 from echowarp.crypto.suite import audio_key
 from echowarp.device.seams import Source
 from echowarp.media.format import Format
@@ -75,7 +74,7 @@ class ServerApp:
         self._gate: DatagramGate[Way] = DatagramGate(
             talk_types=TALK_TYPES if talkers_come else frozenset()
         )
-        self._guests: SimpleQueue[tuple[int, str, SessionKeys | None]] = SimpleQueue()
+        self._guests = GuestList(self._gate)
         self._bans = BanKeeper(settings, guarded=bool(prs), banned=self._on_banned)
         self._finishing = False
         self._turned_away = 0
@@ -264,7 +263,7 @@ class ServerApp:
         if isinstance(event, Joined):
             log.info("%s joined (listener %d)", event.host, event.user)
             # The gate must know the session before the client hears of it.
-            self._guests.put((event.connection, event.host, event.keys))
+            self._guests.joined(event.connection, event.host, event.keys)
             key, session = audio_key(self.suite, event.keys), event.keys.session
             self._order(Join(event.connection, self.suite, key, session, event.user))
             if talks is not None:
@@ -272,7 +271,7 @@ class ServerApp:
         elif isinstance(event, Left):
             name = "" if talks is None else talks.desk.left(event, now_ns)
             log.info("%s left: %s", f"{name} at {event.host}" if name else event.host, event.detail)
-            self._guests.put((event.connection, event.host, None))
+            self._guests.left(event.connection)
             self._order(Leave(event.connection))
         elif isinstance(event, Said):
             if talks is not None:
@@ -322,7 +321,7 @@ class ServerApp:
     # On the UDP thread.
 
     def _on_datagram(self, datagram: bytes, host: str, way: Way, now_ns: int) -> None:
-        self._update_guests()
+        self._guests.update()
         opened = self._gate.receive(datagram, host, way, now_ns)
         if opened is None:
             return
@@ -338,16 +337,8 @@ class ServerApp:
             for each in feedback:
                 self._post(each)
 
-    def _update_guests(self) -> None:
-        while not self._guests.empty():
-            connection, host, keys = self._guests.get()
-            if keys is None:
-                self._gate.dismiss(connection)
-            else:
-                self._gate.admit(connection, host, keys)
-
     def _on_tick(self, now_ns: int) -> None:
-        self._update_guests()
+        self._guests.update()
         self._garbage.note(self._gate.dropped, now_ns)
         for paused in self._gate.silent(now_ns):
             log.info("a listener is not heard by UDP any more; its stream pauses")

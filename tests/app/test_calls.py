@@ -229,28 +229,6 @@ def test_a_call_outlives_a_lost_session(stage: Stage) -> None:
         bob.says("hung up")
 
 
-def test_a_call_outlives_the_restart_of_its_relay(stage: Stage) -> None:
-    server = stage.server(source="none")
-    bob = talker(stage, "bob", "--auto_answer", sink="bob-hears.wav")
-    bob.says("here as bob")
-    anna = talker(stage, "anna", "--call", "bob", sink="anna-hears.wav")
-    for name in ("bob-hears.wav", "anna-hears.wav"):
-        has_recorded(stage.folder / name, 0.5)
-    server.kill()
-    anna.says("trying again")
-    stage.server(source="none")
-    anna.says("the call with bob goes on")
-    bob.says("the call with anna goes on")
-    sizes = {n: recorded_bytes(stage.folder / n) for n in ("bob-hears.wav", "anna-hears.wav")}
-    for name, size in sizes.items():
-        wait_until(
-            lambda n=name, s=size: recorded_bytes(stage.folder / n) > s + 100_000,  # type: ignore[misc]
-            f"{name} grows again",
-        )
-    assert anna.leave() == 0
-    bob.says("hung up")
-
-
 def test_list_users_and_statistics(stage: Stage) -> None:
     stage.server(source="none")
     bob = talker(stage, "bob", "--auto_answer", "--muted")

@@ -1,4 +1,5 @@
-"""Calls across a translator of addresses: what it does to a client's address in mid-call."""
+"""Calls that something befalls on their way: a translator of addresses does to a client's
+address what it likes, the relay is gone and comes again."""
 
 from __future__ import annotations
 
@@ -180,3 +181,18 @@ def test_end_to_end_goes_on_under_new_keys(stage: Stage) -> None:
         assert anna.leave() == 0
     assert anna.said.count("bob has the same code") == 2
     assert missed_s(path, stage.folder / "bob.wav") < 5
+
+
+def test_a_call_outlives_the_restart_of_its_relay(stage: Stage) -> None:
+    """Each hears exactly the other before it, and again after it, in its place."""
+    server = stage.server("--ssl", source="none")
+    anna, bob = in_a_call(stage, stage.port)
+    server.kill()
+    anna.says("trying again")
+    stage.server("--ssl", source="none")
+    anna.says("the call with bob goes on")
+    bob.says("the call with anna goes on")
+    hear(stage, 2)
+    missed = leave(stage, anna, bob)
+    assert max(missed) < 6
+    assert "hung up" not in anna.said

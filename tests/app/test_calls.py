@@ -39,6 +39,17 @@ def sounds(stage: Stage) -> tuple[tuple[int, int, bytes], tuple[int, int, bytes]
     return (48_000, 2, anna), (44_100, 1, bob)
 
 
+def hurried_server(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, module: str, name: str, seconds: int
+) -> None:
+    """Starts a relay that waits no longer for something."""
+    hurried = f"from echowarp.session import {module}; {module}.{name} = {seconds} * 10**9"
+    run = f"import sys; {hurried}; from echowarp.main import main; sys.exit(main())"
+    with monkeypatch.context() as changed:
+        changed.setattr(processes, "PROGRAM", (sys.executable, "-c", run))
+        stage.server(source="none")
+
+
 @pytest.mark.parametrize("suite", [(), ("--ssl",)], ids=["plain", "encrypted"])
 @pytest.mark.parametrize("code", [None, "four words"], ids=["through the relay", "end to end"])
 def test_each_hears_exactly_the_other(
@@ -129,11 +140,7 @@ class TestHowACallEnds:
 
     def test_not_answered(self, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
         """At a server where it rings for a second."""
-        hurried = "from echowarp.session import calls; calls.RING_NS = 10**9"
-        run = f"import sys; {hurried}; from echowarp.main import main; sys.exit(main())"
-        with monkeypatch.context() as changed:
-            changed.setattr(processes, "PROGRAM", (sys.executable, "-c", run))
-            stage.server(source="none")
+        hurried_server(stage, monkeypatch, "calls", "RING_NS", 1)
         bob = talker(stage, "bob")
         bob.says("here as bob")
         anna = talker(stage, "anna", "--call", "bob")
@@ -154,9 +161,9 @@ class TestHowACallEnds:
         assert anna.ends() == 3
         assert "your own name" in anna.said
 
-    def test_lost(self, stage: Stage) -> None:
-        """The other end is gone without a word, and does not come back in fifteen seconds."""
-        stage.server(source="none")
+    def test_lost(self, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The other end is gone without a word, and does not come back in the time it has."""
+        hurried_server(stage, monkeypatch, "roster", "KEPT_NS", 3)
         bob = talker(stage, "bob", "--auto_answer")
         anna = talker(stage, "anna", "--call", "bob")
         anna.says("in a call with bob")

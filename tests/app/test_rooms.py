@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pytest
 
 from tests.app.sounds import recorded_bytes
-from tests.app.test_calls import say, talker
+from tests.app.test_calls import hurried_server, say, talker
 from tests.processes import Program, Stage, wait_until
 from tests.recordings import read_pcm, speech_wav
 
@@ -261,9 +261,9 @@ def test_talkers_of_any_format_and_each_at_its_own_volume(stage: Stage, code: st
     assert ear.leave() == 0
 
 
-def test_a_talker_that_is_gone_in_mid_word(stage: Stage) -> None:
+def test_a_talker_that_is_gone_in_mid_word(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is concealed for a moment and silent then; the others are heard as before."""
-    stage.server(source="none")
+    hurried_server(stage, monkeypatch, "roster", "KEPT_NS", 6)
     one, two, _ = (
         talker(
             *(stage, name, "--room", "hall", "--latency", "400", "--sample_rate", str(EAR_RATE)),

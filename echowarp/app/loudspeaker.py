@@ -22,8 +22,7 @@ from echowarp.device.returning import Presence
 from echowarp.errors import EchoWarpError
 from echowarp.media.format import Format
 from echowarp.session.inbox import Block
-from echowarp.session.relay import FIRST_RTO_NS
-from echowarp.session.relay_member import Overheard
+from echowarp.session.relay_member import FIRST_RTO_NS, Overheard
 from echowarp.session.uplink import Found, is_sealed, relayed_format
 from echowarp.wire.records import Stream
 

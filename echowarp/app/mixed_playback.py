@@ -155,8 +155,10 @@ class MixedPlayback:
 
     def _post_sound(self, message: Arrived | RowArrived) -> None:
         """Beside a sink that stands still nothing is kept without bound."""
-        if self._messages.qsize() < MAX_WAITING:
-            self._stands_still = False
+        waiting = self._messages.qsize()
+        if waiting < MAX_WAITING:
+            # Not told again for each that is taken.
+            self._stands_still = self._stands_still and waiting > MAX_WAITING // 2
             self._messages.put(message)
         elif not self._stands_still:
             self._stands_still = True
@@ -174,7 +176,9 @@ class MixedPlayback:
 
     def _read_messages(self, now_ns: int) -> None:
         """Obeys what was posted. Sound that came after `now_ns`, which a sink that is late
-        sets back, has to wait, so that it gives what it would have given in time."""
+        sets back, has to wait, so that it gives what it would have given in time: the
+        machine may have been late in reading it too, so it counts as of when it would have
+        come by its stream's own time."""
         while True:
             message = self._next_message
             if message is None:
@@ -182,7 +186,10 @@ class MixedPlayback:
                     return
                 message = self._messages.get()
             if isinstance(message, (Arrived, RowArrived)) and message.at_ns > now_ns:
-                self._next_message = message
-                return
+                in_time = self._mix.in_time(message)
+                if in_time.at_ns > now_ns:
+                    self._next_message = message
+                    return
+                message = in_time
             self._next_message = None
             self._mix.obey(message)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from echowarp.app.ban_keeper import BanKeeper, log_turned_away
 from echowarp.app.engine import Engine, Quit, Report, Task
-from echowarp.app.guest_list import GuestList
-from echowarp.app.sender import Counters, Join, Leave, Open, Pause, Sender, SessionCommand
+from echowarp.app.inlet import Inlet
+from echowarp.app.sender import Counters, Join, Leave, Sender, SessionCommand
 from echowarp.app.server_choices import MAX_CONTROL_READ_BYTES, random_u32, suite_of
 from echowarp.app.supervisor import Supervisor
 from echowarp.app.switchboard import Loudspeaker, Switchboard
@@ -23,9 +23,9 @@ from echowarp.device.seams import Source
 from echowarp.media.format import Format
 from echowarp.net.sockets import ServerSockets
 from echowarp.net.tcp_server import TcpServer
-from echowarp.net.udp_server import UdpSender, UdpServer, Way
+from echowarp.net.udp_server import UdpSender, UdpServer
 from echowarp.session.address import IpNetwork
-from echowarp.session.gate import DatagramGate, Feedback
+from echowarp.session.gate import Feedback
 from echowarp.session.relay import TALK_TYPES
 from echowarp.session.server import Server
 from echowarp.session.server_events import (
@@ -71,15 +71,10 @@ class ServerApp:
         self._sockets = sockets
         self.suite = suite_of(settings)
         talkers_come = source is None or settings.talkback
-        self._gate: DatagramGate[Way] = DatagramGate(
-            talk_types=TALK_TYPES if talkers_come else frozenset()
-        )
-        self._guests = GuestList(self._gate)
         self._bans = BanKeeper(settings, guarded=bool(prs), banned=self._on_banned)
         self._finishing = False
         self._turned_away = 0
         self._strangers = Total("%d connections came to nothing in the last minute")
-        self._garbage = Total("%d datagrams of nobody's session were dropped in the last minute")
         self.server = Server(
             prs=prs,
             suite=self.suite,
@@ -97,13 +92,20 @@ class ServerApp:
             read_bytes=min(settings.socket_buffer_size, MAX_CONTROL_READ_BYTES),
             on_progress=self._on_progress,
         )
+        self._inlet = Inlet(
+            self.talks,
+            talk_types=TALK_TYPES if talkers_come else frozenset(),
+            order=self._order,
+            post=self._post,
+            heard=self._on_heard,
+        )
         self.udp = UdpServer(
             sockets.udp,
             read_bytes=settings.socket_buffer_size,
-            deliver=self._on_datagram,
-            turned=self._on_turned,
-            timeout_ns=lambda: None if self.talks is None else self.talks.timeout_ns(),
-            tick=self._on_tick,
+            deliver=self._inlet.deliver,
+            turned=self._inlet.turned,
+            timeout_ns=self._inlet.timeout_ns,
+            tick=self._inlet.tick,
         )
         self._workers: Workers | None = None
         self._web = None if entrance is None else self._make_door(prs, entrance)
@@ -263,7 +265,7 @@ class ServerApp:
         if isinstance(event, Joined):
             log.info("%s joined (listener %d)", event.host, event.user)
             # The gate must know the session before the client hears of it.
-            self._guests.joined(event.connection, event.host, event.keys)
+            self._inlet.admit(event.connection, event.host, event.keys)
             key, session = audio_key(self.suite, event.keys), event.keys.session
             self._order(Join(event.connection, self.suite, key, session, event.user))
             if talks is not None:
@@ -271,7 +273,7 @@ class ServerApp:
         elif isinstance(event, Left):
             name = "" if talks is None else talks.desk.left(event, now_ns)
             log.info("%s left: %s", f"{name} at {event.host}" if name else event.host, event.detail)
-            self._guests.left(event.connection)
+            self._inlet.dismiss(event.connection)
             self._order(Leave(event.connection))
         elif isinstance(event, Said):
             if talks is not None:
@@ -283,6 +285,11 @@ class ServerApp:
         else:
             self._turned_away += 1
             log_turned_away(event)
+
+    # On the thread that receives.
+
+    def _on_heard(self, connection: int, number: int, port: int) -> None:
+        self.tcp.post(lambda now_ns: self.server.udp_heard(connection, number, port, now_ns))
 
     # On the engine's thread, or whichever sends.
 
@@ -317,29 +324,3 @@ class ServerApp:
         why = "--duration is over" if end.reason is EndReason.STOPPED else "the source has ended"
         log.info("%s; saying goodbye to %s", why, listeners(self.sessions))
         self.tcp.post(finish)
-
-    # On the UDP thread.
-
-    def _on_datagram(self, datagram: bytes, host: str, way: Way, now_ns: int) -> None:
-        self._guests.update()
-        opened = self._gate.receive(datagram, host, way, now_ns)
-        if opened is None:
-            return
-        self._order(Open(opened.connection, way))
-        connection, number = opened.connection, opened.number
-        self.tcp.post(lambda now_ns: self.server.udp_heard(connection, number, way.port, now_ns))
-
-    def _on_turned(self) -> None:
-        feedback = self._gate.feedback()
-        if self.talks is not None:
-            self.talks.turned(self._gate.accepted(), feedback)
-        else:
-            for each in feedback:
-                self._post(each)
-
-    def _on_tick(self, now_ns: int) -> None:
-        self._guests.update()
-        self._garbage.note(self._gate.dropped, now_ns)
-        for paused in self._gate.silent(now_ns):
-            log.info("a listener is not heard by UDP any more; its stream pauses")
-            self._order(Pause(paused.connection))

@@ -27,10 +27,10 @@ from echowarp.media.repair import RepairEncoder, RepairSolver
 from echowarp.net.udp_server import UdpSender, Way
 from echowarp.session.fanout import Downlink, Outgoing
 from echowarp.session.gate import Accepted, Feedback
-from echowarp.session.relay import TALK_TYPES, Relay
+from echowarp.session.relay import TALK_TYPES, Relay, StreamRecord
 from echowarp.session.relay_member import Overheard
 from echowarp.wire.feedback import Report, Request
-from echowarp.wire.records import End, Stream
+from echowarp.wire.records import Anchor, End, Stream
 
 MAX_BACKLOG_NS = NS_PER_S // 5
 """What waits longer than this for its turn is of no use to who hears it."""
@@ -56,6 +56,14 @@ class EndTalk:
 
 
 @dataclass(frozen=True, slots=True)
+class Captured:
+    """A client tells when it captured a frame of a stream of its own."""
+
+    connection: int
+    anchor: Anchor
+
+
+@dataclass(frozen=True, slots=True)
 class Hear:
     """What that session says goes to these connections, and to nobody else."""
 
@@ -77,7 +85,7 @@ class Incoming:
     datagrams: Sequence[Accepted]
 
 
-TalkCommand: TypeAlias = Talk | EndTalk | Hear | Overhear | Incoming
+TalkCommand: TypeAlias = Talk | EndTalk | Captured | Hear | Overhear | Incoming
 
 
 class TalkCounters(NamedTuple):
@@ -112,7 +120,7 @@ class Switchboard:
         sender: Sender | None,
         *,
         exhausted: Callable[[int], None],
-        told: Callable[[Sequence[tuple[int, Stream | End]]], None],
+        told: Callable[[Sequence[tuple[int, StreamRecord]]], None],
         loudspeaker: Loudspeaker | None,
     ) -> None:
         self._udp = udp
@@ -205,12 +213,14 @@ class Switchboard:
             way = command.way if isinstance(command, Open) else None
             self._downlinks[connection].way = way
 
-    def _on_talk(self, command: Talk | EndTalk | Hear | Overhear) -> None:
+    def _on_talk(self, command: Talk | EndTalk | Captured | Hear | Overhear) -> None:
         now_ns = time.monotonic_ns()
         if isinstance(command, Talk):
             self._relay.talk(command.connection, command.stream, now_ns)
         elif isinstance(command, EndTalk):
             self._relay.end(command.connection, command.end, now_ns)
+        elif isinstance(command, Captured):
+            self._relay.anchor(command.connection, command.anchor, now_ns)
         elif isinstance(command, Hear):
             self._relay.hear(command.connection, command.listeners, now_ns)
         else:

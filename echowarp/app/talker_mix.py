@@ -103,6 +103,20 @@ class TalkerMix:
         """Frames that were given out."""
         return self._line.frames
 
+    def in_time(self, message: Arrived | RowArrived) -> Arrived | RowArrived:
+        """As if it had come when it would have, had its stream gone on at its pace; later
+        than that the machine was late in reading it, or it was held up under way."""
+        if isinstance(message, RowArrived):
+            stream, time = message.piece.stream, None
+        else:
+            block = message.block
+            stream, time = block.stream, None if block.resent else block.time
+        talker = self._heard.get(stream)
+        expected_ns = None if talker is None else talker.expected_ns(time)
+        if expected_ns is None or expected_ns >= message.at_ns:
+            return message
+        return message._replace(at_ns=expected_ns)
+
     def obey(self, message: Message) -> None:
         """Takes in what was posted."""
         if isinstance(message, Arrived):

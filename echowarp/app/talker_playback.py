@@ -79,6 +79,8 @@ class Talker:
         self._playout: PulledPlayout | None = None
         self._reception: Reception | None = None
         self._capture: CaptureTime | None = None
+        self._newest: tuple[int, int] | None = None
+        """The time of the newest block that came by itself, and when it did."""
         self._end_seq: int | None = None
         self._leaving_frames: int | None = None
         self._pcm = b""
@@ -122,7 +124,17 @@ class Talker:
         reception = self._reception
         assert reception is not None
         original = None if block.resent else block.seq
+        if not block.resent and (self._newest is None or block.time > self._newest[0]):
+            self._newest = block.time, at_ns
         self._play(stream, reception.block(block, at_ns), at_ns, original)
+
+    def expected_ns(self, time: int | None) -> int | None:
+        """When a block of that time comes if it is under way for as long as the newest was;
+        what has no time of its own, None, may have come with that. None before the first."""
+        if self._newest is None:
+            return None
+        newest_time, at_ns = self._newest
+        return at_ns if time is None else at_ns + self.format.frames_to_ns(time - newest_time)
 
     def row(self, stream: object, piece: RepairPiece, at_ns: int) -> None:
         """A repair row came."""

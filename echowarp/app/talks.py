@@ -11,6 +11,7 @@ from echowarp.app.people_desk import Attended, PeopleCounts, PeopleDesk
 from echowarp.app.relay_host import RelayHost
 from echowarp.app.sender import Sender, SessionCommand
 from echowarp.app.switchboard import (
+    Captured,
     EndTalk,
     Hear,
     Incoming,
@@ -23,11 +24,12 @@ from echowarp.app.switchboard import (
 )
 from echowarp.net.udp_server import UdpSender
 from echowarp.session.gate import Accepted, Feedback
+from echowarp.session.relay import StreamRecord
 from echowarp.session.server import Server
 from echowarp.session.server_events import Said
 from echowarp.wire.people import Denied, Enter
 from echowarp.wire.people_codes import Denial
-from echowarp.wire.records import End, EndReason, Stream
+from echowarp.wire.records import Anchor, End, EndReason, Stream
 
 PostControl = Callable[[Callable[[int], None]], None]
 
@@ -112,6 +114,8 @@ class Talks:
             self.order(Talk(event.connection, record))
         elif isinstance(record, End):
             self.order(EndTalk(event.connection, record))
+        elif isinstance(record, Anchor):
+            self.order(Captured(event.connection, record))
         else:
             self.desk.said(event.user, record, now_ns)
 
@@ -133,5 +137,5 @@ class Talks:
 
     # On the thread that sends.
 
-    def _on_told(self, records: Sequence[tuple[int, Stream | End]]) -> None:
+    def _on_told(self, records: Sequence[tuple[int, StreamRecord]]) -> None:
         self._post_control(lambda now_ns: self._server.send(records, now_ns))

@@ -17,6 +17,9 @@ QUICK_TAU_S, CALM_TAU_S, NOISY_TAU_S = 5, 15, 30
 NOISY_NS = 1 * MS
 """Above this mean change from second to second the envelope itself is noise."""
 NOISE_SHARE = 1 / 8
+STILL_NS = 3 * MS // 10
+"""Clocks that have not run so far apart since the beginning may well be one and the same:
+until they have, nothing is corrected, and sound passes as it was sent."""
 CLAMP_PPM = 1000.0
 SLEW_PPM_A_S = 100.0
 OUTAGE_NS = 500 * MS
@@ -39,6 +42,7 @@ class DriftLoop:
         self._outage = False
         self._highest_ns: int | None = None
         self._last_highest_ns: int | None = None
+        self._still = True
         self._integral_ppm = 0.0
         self._calm_ppm = 0.0
         self._noise_ns = 0.0
@@ -87,7 +91,9 @@ class DriftLoop:
             # Two seconds, because one of the two may hold no block that came the fastest way.
             last_ns, self._last_highest_ns = self._last_highest_ns, highest_ns
             error_ns = highest_ns if last_ns is None else max(highest_ns, last_ns)
-            wanted_ppm = self._follow(error_ns, elapsed_s, now_ns)
+            self._still = self._still and abs(error_ns) <= STILL_NS
+            if not self._still:
+                wanted_ppm = self._follow(error_ns, elapsed_s, now_ns)
         slew_ppm = SLEW_PPM_A_S * elapsed_s
         step_ppm = max(-slew_ppm, min(slew_ppm, wanted_ppm - self.correction_ppm))
         self.correction_ppm = _clamp(self.correction_ppm + step_ppm)

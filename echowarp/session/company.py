@@ -283,6 +283,8 @@ class Company:
             self.room = self._wanted_room = news.name
         elif news.state is RoomState.LEFT:
             self.room = self._wanted_room = ""
+        elif self.room:
+            self._wanted_room = self.room
         self._events.append(RoomChanged(state=news.state, name=news.name))
 
     def to_send(self) -> list[PeopleRecord]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import replace
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from echowarp.errors import ProtocolError
 from echowarp.session.fanout import Downlink, Fanout, Leg, Outgoing, RowMaker
@@ -18,8 +18,7 @@ from echowarp.session.relay_member import Member, Overheard, Talk
 from echowarp.session.reports import REPORT_INTERVAL_NS
 from echowarp.session.uplink import Found, Solver, Uplink
 from echowarp.wire.datagram import BLOCK_HEAD_BYTES, CLIENT_BIT, DatagramType
-from echowarp.wire.feedback import Report, ReportEntry, pack_report, pack_request
-from echowarp.wire.records import End, EndReason, Stream
+from echowarp.wire.records import Anchor, End, EndReason, Stream
 from echowarp.wire.serial import wrap
 
 MS = 1_000_000
@@ -27,9 +26,10 @@ LINGER_NS = 2_000 * MS
 """How long after its end a stream's blocks are still asked for and answered."""
 MAX_LINGERING = 2
 """Ended streams that are kept so for one talker."""
-FIRST_RTO_NS = 100 * MS
-FIRST_TARGET_NS = 40 * MS
-"""What a talker is told of its listeners' delay before they have told it."""
+ANCHOR_PAUSE_NS = 500 * MS
+"""A talker has one for each second; what comes sooner is not multiplied by the listeners."""
+ANCHOR_REACH_NS = 10_000 * MS
+"""A capture time that is further from now is none."""
 
 TALK_TYPES = frozenset(
     int(kind) | CLIENT_BIT
@@ -37,10 +37,10 @@ TALK_TYPES = frozenset(
 )
 """Types of datagrams that `Relay.receive` takes."""
 _BLOCK, _RESEND, _REPAIR = map(int, (DatagramType.BLOCK, DatagramType.RESEND, DatagramType.REPAIR))
-_ASK = int(DatagramType.REQUEST) & ~CLIENT_BIT
-_TELL = int(DatagramType.REPORT) & ~CLIENT_BIT
 
 WayT = TypeVar("WayT", bound=Hashable)
+StreamRecord: TypeAlias = Stream | Anchor | End
+"""What is told of a talker's stream."""
 
 
 class Relay(Generic[WayT]):
@@ -57,7 +57,7 @@ class Relay(Generic[WayT]):
         self._make_rows = rows
         self._make_solver = solver
         self._members: dict[int, Member[WayT]] = {}
-        self._out: list[tuple[int, Stream | End]] = []
+        self._out: list[tuple[int, StreamRecord]] = []
         self._overheard: frozenset[int] = frozenset()
         self._heard: list[Overheard] = []
 
@@ -105,6 +105,25 @@ class Relay(Generic[WayT]):
         talk = None if member is None else member.talks.get(end.stream)
         if member is not None and talk is not None and talk.over_ns is None:
             self._end(member, talk, end.seq, end.reason, now_ns)
+
+    def anchor(self, connection: int, anchor: Anchor, now_ns: int) -> None:
+        """A talker tells when a frame of its stream was captured: its listeners are told, so
+        that each can know how long the sound was on its way.
+
+        It tells it by our clock, which it measures with CLOCK as every listener does: it
+        goes on as it is, but for the stream byte. now_ns is by the same clock.
+        """
+        member = self._members.get(connection)
+        talk = None if member is None else member.talks.get(anchor.stream)
+        if talk is None or talk.over_ns is not None or now_ns < talk.anchor_ns:
+            return
+        if abs(anchor.captured - now_ns) > ANCHOR_REACH_NS:
+            self.dropped += 1
+            return
+        talk.anchor_ns = now_ns + ANCHOR_PAUSE_NS
+        for leg in talk.fanout.legs:
+            told = replace(anchor, stream=leg.stream)
+            self._out.append((leg.downlink.connection, told))
 
     def hear(self, connection: int, listeners: Iterable[int], now_ns: int) -> None:
         """What that session says goes to these, by connection, and to nobody else."""
@@ -201,42 +220,17 @@ class Relay(Generic[WayT]):
                 if talk.over_ns is not None and now_ns >= talk.over_ns:
                     self._close(member, talk, EndReason.STOPPED, now_ns)
                 else:
-                    yield from self._ask(member, talk, now_ns)
+                    yield from member.ask(talk, now_ns)
             if member.talks and now_ns >= member.report_ns:
                 member.report_ns = now_ns + REPORT_INTERVAL_NS
                 # Stream bytes that ran short may have come free.
                 self._sync(member, now_ns)
-                yield from self._report(member, now_ns)
+                yield from member.report(now_ns)
 
-    def to_send(self) -> list[tuple[int, Stream | End]]:
+    def to_send(self) -> list[tuple[int, StreamRecord]]:
         """Drains (connection, record)."""
         out, self._out = self._out, []
         return out
-
-    def _ask(self, member: Member[WayT], talk: Talk[WayT], now_ns: int) -> Iterator[Outgoing[WayT]]:
-        downlink, uplink = member.downlink, talk.uplink
-        due_ns = uplink.timeout_ns()
-        if due_ns is None or now_ns < due_ns:
-            return
-        uplink.set_round_trip(downlink.rto_ns or FIRST_RTO_NS)
-        for request in uplink.requests(now_ns):
-            if downlink.way is not None:
-                body = pack_request(request)
-                yield downlink.seal(downlink.way, _ASK, talk.announced.stream, body)
-
-    def _report(self, member: Member[WayT], now_ns: int) -> Iterator[Outgoing[WayT]]:
-        downlink, talk = member.downlink, member.current
-        if talk is None or downlink.way is None:
-            return
-        guard_ns = talk.uplink.guard_ns
-        tally = member.receipts.tally(now_ns, guard_ns)
-        if tally is None:
-            return
-        targets = [leg.target_ns for leg in talk.fanout.legs if leg.target_ns is not None]
-        target_ns = min(targets, default=FIRST_TARGET_NS)
-        entry = ReportEntry(talk.announced.stream, guard_ns, target_ns)
-        report = Report(*tally, downlink.rto_ns or FIRST_RTO_NS, (entry,))
-        yield downlink.seal(downlink.way, _TELL, len(report.entries), pack_report(report))
 
     def _sync(self, member: Member[WayT], now_ns: int) -> None:
         """Makes the legs of a talker's stream those of its listeners."""

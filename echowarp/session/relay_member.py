@@ -1,15 +1,24 @@
-"""One session of a relay: the streams that it sends, and who hears them."""
+"""One session of a relay: the streams that it sends, who hears them, and what it is told."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from typing import Generic, NamedTuple, TypeVar
 
-from echowarp.session.fanout import Downlink, Fanout
+from echowarp.session.fanout import Downlink, Fanout, Outgoing
 from echowarp.session.reports import ReceiptCounter
 from echowarp.session.stream_bytes import StreamBytes
 from echowarp.session.uplink import Found, Uplink
+from echowarp.wire.datagram import CLIENT_BIT, DatagramType
+from echowarp.wire.feedback import Report, ReportEntry, pack_report, pack_request
 from echowarp.wire.records import Stream
+
+FIRST_RTO_NS = 100_000_000
+FIRST_TARGET_NS = 40_000_000
+"""What a talker is told of its listeners' delay before they have told it."""
+
+_ASK = int(DatagramType.REQUEST) & ~CLIENT_BIT
+_TELL = int(DatagramType.REPORT) & ~CLIENT_BIT
 
 WayT = TypeVar("WayT", bound=Hashable)
 
@@ -35,6 +44,8 @@ class Talk(Generic[WayT]):
         self.fanout = fanout
         self.over_ns: int | None = None
         """Ended, and kept until then."""
+        self.anchor_ns = 0
+        """Before then no capture time goes on."""
 
 
 class Member(Generic[WayT]):
@@ -49,3 +60,30 @@ class Member(Generic[WayT]):
         self.current: Talk[WayT] | None = None
         self.listeners: frozenset[int] = frozenset()
         self.report_ns = 0
+
+    def ask(self, talk: Talk[WayT], now_ns: int) -> Iterator[Outgoing[WayT]]:
+        """Asks it for the blocks of a stream that are missing, as far as it is time to."""
+        downlink, uplink = self.downlink, talk.uplink
+        due_ns = uplink.timeout_ns()
+        if due_ns is None or now_ns < due_ns:
+            return
+        uplink.set_round_trip(downlink.rto_ns or FIRST_RTO_NS)
+        for request in uplink.requests(now_ns):
+            if downlink.way is not None:
+                body = pack_request(request)
+                yield downlink.seal(downlink.way, _ASK, talk.announced.stream, body)
+
+    def report(self, now_ns: int) -> Iterator[Outgoing[WayT]]:
+        """Tells it what comes of what it sends."""
+        downlink, talk = self.downlink, self.current
+        if talk is None or downlink.way is None:
+            return
+        guard_ns = talk.uplink.guard_ns
+        tally = self.receipts.tally(now_ns, guard_ns)
+        if tally is None:
+            return
+        targets = [leg.target_ns for leg in talk.fanout.legs if leg.target_ns is not None]
+        target_ns = min(targets, default=FIRST_TARGET_NS)
+        entry = ReportEntry(talk.announced.stream, guard_ns, target_ns)
+        report = Report(*tally, downlink.rto_ns or FIRST_RTO_NS, (entry,))
+        yield downlink.seal(downlink.way, _TELL, len(report.entries), pack_report(report))

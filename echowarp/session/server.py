@@ -6,15 +6,14 @@ drains; it owns no socket and reads no clock.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from echowarp.crypto.schedule import SessionKeys
 from echowarp.crypto.suite import Suite
-from echowarp.session.address import network_of
 from echowarp.session.admission import Admission
 from echowarp.session.bans import BanList
 from echowarp.session.channel import NS_PER_S
+from echowarp.session.crowding import make_room
 from echowarp.session.exchange import RandomBytes
 from echowarp.session.server_connection import (
     Closed,
@@ -22,7 +21,6 @@ from echowarp.session.server_connection import (
     Guessed,
     Proved,
     ServerConnection,
-    State,
 )
 from echowarp.session.server_events import (
     Joined,
@@ -37,11 +35,11 @@ from echowarp.wire.codes import Code
 from echowarp.wire.people import PeopleRecord
 from echowarp.wire.records import RESUME_BYTES, Anchor, End, Record, Session, Stream, UdpOk
 
-MAX_UNFINISHED = 32
-MAX_UNFINISHED_PER_ADDRESS = 16
 FAREWELL_NS = 3 * NS_PER_S
 """How long listeners may take to finish a stream that has ended."""
 MAX_USER = 0xFFFF
+OWN_RECORDS = Stream | Anchor | End | PeopleRecord
+"""What a client says about people, or about a stream of its own."""
 
 
 class Server:
@@ -94,7 +92,8 @@ class Server:
     def connected(self, connection: int, host: str, now_ns: int) -> None:
         """A TCP connection was accepted. host: the peer's numeric address."""
         refusal = self._refusal(host)
-        if refusal is None and not self._make_room(host, now_ns):
+        unfinished = [each for each in self._connections.values() if each.unfinished]
+        if refusal is None and not make_room(unfinished, host, now_ns):
             refusal = Code.TOO_MANY
         if refusal is not None:
             self._out.append((connection, frames.pack_error(refusal), True))
@@ -115,24 +114,6 @@ class Server:
         if self._prs and self._admission.is_banned(host):
             return Code.BANNED
         return Code.FULL if self.sessions >= self.max_clients else None
-
-    def _make_room(self, host: str, now_ns: int) -> bool:
-        """Closes the oldest unfinished handshake when there are too many. A wrong
-        guess that waits for its answer keeps its place, so it slows the next one."""
-        unfinished = [c for c in self._connections.values() if c.unfinished]
-        by_network = Counter(network_of(c.host) for c in unfinished)
-        own = network_of(host)
-        if by_network[own] >= MAX_UNFINISHED_PER_ADDRESS:
-            crowded = own
-        elif len(unfinished) >= MAX_UNFINISHED:
-            crowded = by_network.most_common(1)[0][0]
-        else:
-            return True
-        for oldest in unfinished:
-            if oldest.state is not State.REFUSING and network_of(oldest.host) == crowded:
-                oldest.close(Code.TOO_MANY, "made room for a newer handshake", now_ns)
-                return True
-        return False
 
     def received(self, connection: int, data: bytes, now_ns: int) -> None:
         """TCP brought bytes."""
@@ -272,7 +253,7 @@ class Server:
         elif self._is_farewell(connection, event.record):
             held.close(Code.FINISHED, "finished", now_ns)
             self._carry_out(connection, now_ns)
-        elif isinstance(event.record, Stream | End | PeopleRecord) and connection in self._users:
+        elif connection in self._users and isinstance(event.record, OWN_RECORDS):
             user = self._users[connection]
             self._events.append(Said(connection=connection, user=user, record=event.record))
 

@@ -9,7 +9,7 @@ from echowarp.crypto.schedule import SessionKeys
 from echowarp.session.address import IpNetwork
 from echowarp.wire.codes import Code
 from echowarp.wire.people import PeopleRecord
-from echowarp.wire.records import End, Stream
+from echowarp.wire.records import Anchor, End, Stream
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,7 @@ class Said:
 
     connection: int
     user: int
-    record: Stream | End | PeopleRecord
+    record: Stream | Anchor | End | PeopleRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -112,7 +112,8 @@ class Uplink:
         self._timers = RequestTimers(next_seq=stream.seq, block_ns=self.block_ns)
         self._solver = solver
         self._unsolved: deque[tuple[int, int, bytes]] = deque(maxlen=SOLVER_BLOCKS)
-        """Blocks that the solver has not been given yet: most streams need no solving."""
+        """Blocks that the solver has not been given yet, whole as they came: most streams
+        need no solving."""
         every_ns = self.block_ns * 100 // MOST_RATE_PERCENT
         self._blocks, self._rows = _Pace(every_ns), _Pace(every_ns)
         self._kept_blocks = NS_PER_S // self.block_ns
@@ -156,7 +157,7 @@ class Uplink:
         ):
             return None
         self._timers.arrived(seq, now_ns)
-        self._unsolved.append((seq, time, body[BLOCK_HEAD_BYTES:]))
+        self._unsolved.append((seq, time, body))
         self._next_time = time + self._tracker.format.block_frames
         self._note(seq)
         return seq, time
@@ -183,7 +184,7 @@ class Uplink:
             self._timers.pause()
         found = [self._find(seq, time, block.payload, recovered=resent)]
         if not self._solver.has_rows:
-            self._unsolved.append((seq, time, block.payload))
+            self._unsolved.append((seq, time, body))
             return found
         return found + self._take(self._solver.block(seq, time, block.payload), now_ns)
 
@@ -194,8 +195,8 @@ class Uplink:
             self.dropped += 1
             return []
         seq = unwrap(row.seq, self._tracker.newest.seq)
-        for each in self._unsolved:
-            self._solver.block(*each)
+        for each_seq, each_time, each_body in self._unsolved:
+            self._solver.block(each_seq, each_time, each_body[BLOCK_HEAD_BYTES:])
         self._unsolved.clear()
         return self._take(self._solver.repair(seq, row.width, row.row), now_ns)
 

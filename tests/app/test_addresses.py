@@ -68,6 +68,14 @@ def test_link_local_addresses(tmp_path: Path) -> None:
     assert done.stdout == "ok\n", done.stderr
 
 
+@pytest.mark.skipif(not can_unshare(), reason="no network of our own to be had")
+def test_an_address_that_changes_in_mid_call(tmp_path: Path) -> None:
+    """As with another Wi-Fi: no server is told, and the old connection is not closed."""
+    command = [*UNSHARE, sys.executable, "-m", "tests.app.new_address", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.stdout == "ok\n", done.stderr
+
+
 @pytest.mark.parametrize(
     ("address", "said"),
     [

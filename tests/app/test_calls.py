@@ -39,6 +39,17 @@ def sounds(stage: Stage) -> tuple[tuple[int, int, bytes], tuple[int, int, bytes]
     return (48_000, 2, anna), (44_100, 1, bob)
 
 
+def hurried_server(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, module: str, name: str, seconds: int
+) -> None:
+    """Starts a relay that waits no longer for something."""
+    hurried = f"from echowarp.session import {module}; {module}.{name} = {seconds} * 10**9"
+    run = f"import sys; {hurried}; from echowarp.main import main; sys.exit(main())"
+    with monkeypatch.context() as changed:
+        changed.setattr(processes, "PROGRAM", (sys.executable, "-c", run))
+        stage.server(source="none")
+
+
 @pytest.mark.parametrize("suite", [(), ("--ssl",)], ids=["plain", "encrypted"])
 @pytest.mark.parametrize("code", [None, "four words"], ids=["through the relay", "end to end"])
 def test_each_hears_exactly_the_other(
@@ -129,11 +140,7 @@ class TestHowACallEnds:
 
     def test_not_answered(self, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
         """At a server where it rings for a second."""
-        hurried = "from echowarp.session import calls; calls.RING_NS = 10**9"
-        run = f"import sys; {hurried}; from echowarp.main import main; sys.exit(main())"
-        with monkeypatch.context() as changed:
-            changed.setattr(processes, "PROGRAM", (sys.executable, "-c", run))
-            stage.server(source="none")
+        hurried_server(stage, monkeypatch, "calls", "RING_NS", 1)
         bob = talker(stage, "bob")
         bob.says("here as bob")
         anna = talker(stage, "anna", "--call", "bob")
@@ -154,9 +161,9 @@ class TestHowACallEnds:
         assert anna.ends() == 3
         assert "your own name" in anna.said
 
-    def test_lost(self, stage: Stage) -> None:
-        """The other end is gone without a word, and does not come back in fifteen seconds."""
-        stage.server(source="none")
+    def test_lost(self, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The other end is gone without a word, and does not come back in the time it has."""
+        hurried_server(stage, monkeypatch, "roster", "KEPT_NS", 3)
         bob = talker(stage, "bob", "--auto_answer")
         anna = talker(stage, "anna", "--call", "bob")
         anna.says("in a call with bob")
@@ -227,28 +234,6 @@ def test_a_call_outlives_a_lost_session(stage: Stage) -> None:
         assert "hung up" not in anna.said + bob.said
         assert anna.leave() == 0
         bob.says("hung up")
-
-
-def test_a_call_outlives_the_restart_of_its_relay(stage: Stage) -> None:
-    server = stage.server(source="none")
-    bob = talker(stage, "bob", "--auto_answer", sink="bob-hears.wav")
-    bob.says("here as bob")
-    anna = talker(stage, "anna", "--call", "bob", sink="anna-hears.wav")
-    for name in ("bob-hears.wav", "anna-hears.wav"):
-        has_recorded(stage.folder / name, 0.5)
-    server.kill()
-    anna.says("trying again")
-    stage.server(source="none")
-    anna.says("the call with bob goes on")
-    bob.says("the call with anna goes on")
-    sizes = {n: recorded_bytes(stage.folder / n) for n in ("bob-hears.wav", "anna-hears.wav")}
-    for name, size in sizes.items():
-        wait_until(
-            lambda n=name, s=size: recorded_bytes(stage.folder / n) > s + 100_000,  # type: ignore[misc]
-            f"{name} grows again",
-        )
-    assert anna.leave() == 0
-    bob.says("hung up")
 
 
 def test_list_users_and_statistics(stage: Stage) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
-import wave
+from collections.abc import Sequence, Set
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -11,58 +13,62 @@ import numpy.typing as npt
 import pytest
 
 from tests.app.sounds import recorded_bytes
-from tests.app.test_calls import say, talker
+from tests.app.test_calls import hurried_server, say, talker
 from tests.processes import Program, Stage, wait_until
 from tests.recordings import read_pcm, speech_wav
 
 Samples = npt.NDArray[np.int16]
-RATE, CHANNELS = 8_000, 8
-"""As many channels as talkers, each with its own: so a mix can be taken apart again."""
-PIECE = 400
-"""50 ms."""
+RATE = 8_000
+PIECE = 200
+"""25 ms."""
 QUIET = 100
 """Below this level of a piece, the rounding of samples would count too much."""
-BEFORE_S, SOUND_S = 4.0, 2.0
-MIX = ("--sample_rate", str(RATE), "--channels", str(CHANNELS), "--block_ms", "9")
-"""The largest blocks that fit a packet: many processes share the machine."""
+LEAD_S, SOUND_S = 0.2, 0.8
+PIPE_BYTES = 4096
+PATIENT = ("--latency", "2000")
+"""Blocks wait for as long as a busy machine may hold them up."""
 
 
-def own_channel(path: Path, channel: int) -> Samples:
-    """Writes a sound that is in one channel, after a silence in which all come."""
-    pcm = speech_wav(path, SOUND_S, rate=RATE, channels=CHANNELS)
-    samples = np.frombuffer(pcm, "<i2").reshape(-1, CHANNELS)[:, channel].astype(float)
+def own_channel(folder: Path, channel: int, channels: int) -> Samples:
+    """A sound in one channel of raw PCM, so that a mix can be taken apart again: what it is."""
+    path = folder / f"{channel}.wav"
+    pcm = speech_wav(path, SOUND_S, rate=RATE, channels=channels)
+    samples = np.frombuffer(pcm, "<i2").reshape(-1, channels)[:, channel].astype(float)
     # Without high tones: it is looked for between its samples too.
-    written: Samples = np.convolve(samples, np.hanning(9) / 4, "same").round().astype("<i2")
-    frames = np.zeros((int(BEFORE_S * RATE) + len(written), CHANNELS), "<i2")
-    frames[-len(written) :, channel] = written
-    with wave.open(str(path), "wb") as file:
-        file.setparams((CHANNELS, 2, RATE, 0, "NONE", ""))
-        file.writeframes(frames.tobytes())
-    return written
+    said: Samples = np.convolve(samples, np.hanning(9) / 4, "same").round().astype("<i2")
+    return said
 
 
-def heard(path: Path) -> Samples:
+def raw(said: Samples, channel: int, channels: int) -> bytes:
+    """The frames that a talker is given to say."""
+    frames = np.zeros((int(LEAD_S * RATE) + len(said), channels), "<i2")
+    frames[-len(said) :, channel] = said
+    return frames.tobytes()
+
+
+def heard(path: Path, channels: int) -> Samples:
     """What a recording has in each channel."""
-    rate, channels, pcm = read_pcm(path)
-    assert (rate, channels) == (RATE, CHANNELS)
-    channels_apart: Samples = np.frombuffer(pcm, "<i2").reshape(-1, CHANNELS).T
+    rate, recorded, pcm = read_pcm(path)
+    assert (rate, recorded) == (RATE, channels)
+    channels_apart: Samples = np.frombuffer(pcm, "<i2").reshape(-1, channels).T
     return channels_apart
 
 
 def difference_db(got: Samples, said: Samples) -> float:
     """What of a sound is not as it was said, at its worst, in dB below the sound. Each
-    listener follows each talker's clock, so a sample is found within a fraction of one of
-    where it is looked for, piece by piece, and nothing may be between the pieces."""
+    listener follows each talker's clock, so the pieces of a sound, each of which must be
+    there, may be a little nearer to each other or farther apart than they were."""
     sounding = np.flatnonzero(got)
-    assert sounding[-1] - sounding[0] < len(said) + 40
+    assert sounding[-1] - sounding[0] < len(said) * 1.005 + 40, "nothing is between the pieces"
     begins = sounding[0] - np.flatnonzero(said)[0]
-    _, at = found_at(got, said[: 5 * PIECE], 0, np.arange(begins - 30, begins + 30, 0.25))
+    _, at = found_at(got, said[: 10 * PIECE], 0, np.arange(begins - 30, begins + 30, 0.25))
     worst = -200.0
     for first in range(0, len(said) - PIECE, PIECE):
         piece = said[first : first + PIECE]
-        off, _ = found_at(got, piece, first, np.arange(at - 0.75, at + 0.75, 0.05))
-        power = max(float(np.sum(piece.astype(float) ** 2)), QUIET**2 * PIECE)
-        worst = max(worst, 10 * np.log10(off / power + 1e-20))
+        off, lag = found_at(got, piece, first, np.arange(at - 1.5, at + 1.5, 0.1))
+        power, least = float(np.sum(piece.astype(float) ** 2)), QUIET**2 * PIECE
+        at = lag if power > least else at
+        worst = max(worst, 10 * np.log10(off / max(power, least) + 1e-20))
     return worst
 
 
@@ -71,47 +77,109 @@ def found_at(
 ) -> tuple[float, float]:
     """The least squared difference of a piece, which begins at `first`, to what is heard so
     many samples later, and how many."""
-    places, wanted = np.arange(len(got)), np.arange(first, first + len(piece))
-    found = ((np.interp(wanted + lag, places, got), lag) for lag in lags)
+    begin = max(0, first + int(lags[0]) - 2)
+    near = got[begin : first + len(piece) + int(lags[-1]) + 2].astype(float)
+    places, wanted = np.arange(len(near)), np.arange(first - begin, first - begin + len(piece))
+    found = ((np.interp(wanted + lag, places, near), lag) for lag in lags)
     return min((float(np.sum((heard - piece) ** 2)), float(lag)) for heard, lag in found)
 
 
-def member(stage: Stage, n: int, *arguments: str, room: str = "hall", **options: object) -> Program:
-    """A client that is in a room, and records what it hears."""
-    options = {"source": f"{n}.wav", "sink": f"heard-{n}.wav", **options}
-    return talker(stage, f"user{n}", "--room", room, *MIX, *arguments, **options)  # type: ignore[arg-type]
+def mix_of(channels: int) -> tuple[str, ...]:
+    """The format of what is said and heard: the largest blocks, for many processes share the
+    machine."""
+    block_ms = 9 if channels > 6 else 10
+    return ("--sample_rate", str(RATE), "--channels", str(channels), "--block_ms", str(block_ms))
+
+
+def hears_all(program: Program, names: Set[str | None]) -> None:
+    """Waits until a client has these streams and no others, its own among them."""
+    wait_until(
+        lambda: (
+            bool(program.stats) and {s["talker"] for s in program.stats[-1]["streams"]} == names
+        ),
+        f"{program.name} hears {names}",
+        patience_s=40,
+    )
+
+
+def feed(programs: Sequence[Program], sounds: Sequence[bytes]) -> None:
+    """Has all of them say these, all at once, and no more. Returns when they nearly have."""
+
+    def fill(program: Program, pcm: bytes) -> None:
+        stdin = program.process.stdin
+        assert stdin is not None
+        if hasattr(fcntl, "F_SETPIPE_SZ"):
+            fcntl.fcntl(stdin, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+        stdin.write(pcm)
+        stdin.close()
+
+    with ThreadPoolExecutor(len(programs)) as pool:
+        list(pool.map(fill, programs, sounds))
 
 
 @pytest.mark.parametrize(
-    ("people", "code"), [(3, None), (3, "four words"), (8, None)], ids=["3", "3 end to end", "8"]
+    ("people", "at_once", "code"),
+    [(3, 3, None), (3, 3, "four words"), (8, 2, None)],
+    ids=["3", "3 end to end", "8"],
 )
-def test_each_hears_exactly_the_others(stage: Stage, people: int, code: str | None) -> None:
-    """From the first sample to the last, and not itself."""
+def test_each_hears_exactly_the_others(
+    stage: Stage, people: int, at_once: int, code: str | None
+) -> None:
+    """From the first sample to the last, and not itself. Of many, who together would take
+    more of the machine than it has, some begin as others end."""
     environment = {} if code is None else {"ECHOWARP_E2E": code}
-    said = [own_channel(stage.folder / f"{n}.wav", n) for n in range(people)]
+    said = [own_channel(stage.folder, n, people) for n in range(people)]
     stage.server("--ssl", source="none")
-    members = [member(stage, n, "--latency", "800", environment=environment) for n in range(people)]
+    members = [
+        talker(
+            stage,
+            f"user{n}",
+            *("--room", "hall", *mix_of(people), *PATIENT),
+            source="-",
+            sink=f"heard-{n}.wav",
+            stdin=subprocess.PIPE,
+            environment=environment,
+        )
+        for n in range(people)
+    ]
+    names = {f"user{n}" for n in range(people)}
     for each in members:
-        wait_until(
-            lambda m=each: bool(m.stats) and len(m.stats[-1]["people"]) == people - 1,  # type: ignore[misc]
-            "all are there",
-        )
-    frame_bytes = 2 * CHANNELS
-    whole = int((BEFORE_S + SOUND_S + 3.5) * RATE) * frame_bytes
-    for n in range(people):
-        wait_until(
-            lambda n=n: recorded_bytes(stage.folder / f"heard-{n}.wav") > whole,  # type: ignore[misc]
-            f"{n} has heard all",
-            patience_s=30,
-        )
+        hears_all(each, names)
+    for first in range(0, people, at_once):
+        turn = range(first, min(people, first + at_once))
+        feed([members[n] for n in turn], [raw(said[n], n, people) for n in turn])
+    for n, each in enumerate(members):
+        hears_all(each, {f"user{n}"})
     for each in members:
         assert each.leave() == 0
     for n in range(people):
-        for k, got in enumerate(heard(stage.folder / f"heard-{n}.wav")):
-            if k == n or k >= people:
-                assert not np.any(got), (n, k)
+        for k, got in enumerate(heard(stage.folder / f"heard-{n}.wav", people)):
+            if k == n:
+                assert not np.any(got), n
             else:
-                assert difference_db(got, said[k]) < -25, (n, k)
+                assert difference_db(got, said[k]) < -15, (n, k)
+
+
+def test_one_who_talks_in_a_room_is_heard_bit_by_bit(stage: Stage) -> None:
+    """At volume 100, in the mix's own format."""
+    stage.server("--ssl", source="none")
+    options = ("--room", "hall", "--sample_rate", "48000", "--channels", "2")
+    bob = talker(
+        *(stage, "bob", *options),
+        source="-",
+        sink="null",
+        stdin=subprocess.PIPE,
+    )
+    anna = talker(stage, "anna", *options, "--latency", "800", source="none", sink="heard.wav")
+    hears_all(anna, {"bob"})
+    pcm = speech_wav(stage.folder / "bob.wav", SOUND_S)
+    feed([bob], [bytes(48_000) + pcm])
+    hears_all(anna, set())
+    assert anna.leave() == 0
+    assert bob.leave() == 0
+    got = read_pcm(stage.folder / "heard.wav")[2]
+    assert got.strip(b"\0").startswith(pcm.strip(b"\0"))
+    assert not any(got[got.index(pcm) + len(pcm) + 4 * 480 :]), "a short fall to silence"
 
 
 TONES = {"one": (440, 22_050, 1), "two": (600, 16_000, 2), "three": (800, 8_000, 1)}
@@ -193,9 +261,9 @@ def test_talkers_of_any_format_and_each_at_its_own_volume(stage: Stage, code: st
     assert ear.leave() == 0
 
 
-def test_a_talker_that_is_gone_in_mid_word(stage: Stage) -> None:
+def test_a_talker_that_is_gone_in_mid_word(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is concealed for a moment and silent then; the others are heard as before."""
-    stage.server(source="none")
+    hurried_server(stage, monkeypatch, "roster", "KEPT_NS", 6)
     one, two, _ = (
         talker(
             *(stage, name, "--room", "hall", "--latency", "400", "--sample_rate", str(EAR_RATE)),
@@ -285,34 +353,44 @@ def test_from_room_to_room_and_into_a_call(stage: Stage) -> None:
 
 class TestIntercom:
     def test_who_listens_may_talk_back(self, stage: Stage) -> None:
-        """What is said is played at the server, and heard by the other in its room."""
-        stage.server("--talkback", "--room", "studio", "--sink", "talked.wav", source="tone:1000")
+        """What is said is played at the server, and heard by the other in its room beside
+        what the server streams; each hears exactly what is not its own."""
+        server_says, anna_says = (own_channel(stage.folder, n, 2) for n in range(2))
+        words = ("--talkback", "--room", "studio", "--sink", "talked.wav", *mix_of(2), *PATIENT)
+        server = stage.server(*words, source="-", stdin=subprocess.PIPE)
         anna = talker(
-            *(stage, "anna", "--push_to_talk"),
-            source="tone:440",
+            stage,
+            "anna",
+            *mix_of(2),
+            *PATIENT,
+            source="-",
             sink="anna-hears.wav",
             stdin=subprocess.PIPE,
         )
-        bob = talker(stage, "bob", source="none", sink="bob-hears.wav")
-        for each in (anna, bob):
-            each.says("in room studio")
-        wait_until(lambda: bool(bob.stats) and bob.stats[-1]["streams"], "bob hears the server")
-        say(anna, "/push")
-        wait_until(
-            lambda: any(
-                s["talker"] == "anna" and s["level_db"] > -20 for s in bob.stats[-1]["streams"]
-            ),
-            "bob hears anna",
+        bob = talker(
+            stage,
+            "bob",
+            *mix_of(2),
+            *PATIENT,
+            source="none",
+            sink="bob-hears.wav",
         )
-        say(anna, "/release")
-        wait_until(
-            lambda: all(
-                s["talker"] != "anna" or s["level_db"] < -90 for s in bob.stats[-1]["streams"]
-            ),
-            "anna has let go",
-        )
-        assert anna.leave() == 0
-        assert bob.leave() == 0
-        stage.programs[0].leave()
-        _, _, pcm = read_pcm(stage.folder / "talked.wav")
-        assert np.abs(np.frombuffer(pcm, "<i2")).max() > 4000
+        hears_all(bob, {None, "anna"})
+        hears_all(anna, {None, "anna"})
+        feed([anna], [raw(anna_says, 1, 2)])
+        hears_all(bob, {None})
+        # What comes in the end of the stream is there while it is played.
+        feed([server], [raw(server_says, 0, 2) + bytes(4 * RATE * 3)])
+        for each in (server, anna, bob):
+            assert each.ends() == 0
+        for name, expected in (
+            ("anna-hears", (server_says, None)),
+            ("bob-hears", (server_says, anna_says)),
+            ("talked", (None, anna_says)),
+        ):
+            channels = heard(stage.folder / f"{name}.wav", 2)
+            for got, said in zip(channels, expected, strict=True):
+                if said is None:
+                    assert not np.any(got), name
+                else:
+                    assert difference_db(got, said) < -15, name

@@ -12,6 +12,7 @@ stamps what comes for it. Needs Linux.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import socket
 import subprocess
 import sys
@@ -132,6 +133,11 @@ class RelayCaller:
                 self.udp.send(self._talker.seal(kind, 1, pack_report(report)))
         if now_ns >= self._told_ns:
             self._told_ns = now_ns + CONTROL_NS
+            # Who hears nothing of the server for 15 s takes it to be gone.
+            self._talker.sock.settimeout(0)
+            with contextlib.suppress(BlockingIOError):
+                while self._talker.ended is None:
+                    self._talker.pump()
             self._talker.session.handle_timeout(now_ns)
             self._talker.tell()
 

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 
-from echowarp.session.server import MAX_UNFINISHED
+from echowarp.session.crowding import MAX_UNFINISHED
 from echowarp.wire.datagram import DatagramType, pack_header
 from echowarp.wire.records import Ping, pack_record
 from tests.hostile import attackers, failing_network

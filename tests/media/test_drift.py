@@ -37,6 +37,19 @@ def test_the_rate_is_found_exactly_without_jitter() -> None:
     assert buffer.loop.correction_ppm == pytest.approx(200, abs=0.1)
 
 
+def test_clocks_that_are_alike_are_left_alone() -> None:
+    """What is read unevenly is no drift, and sound is not changed for it; what is drift is
+    found all the same."""
+    rng = random.Random(1)
+    buffer = Buffer(0, lambda: rng.uniform(0, 2))
+    for _ in range(600):
+        buffer.run(1)
+        assert buffer.loop.correction_ppm == 0
+    buffer = Buffer(20)
+    buffer.run(300)
+    assert buffer.loop.correction_ppm == pytest.approx(20, abs=1)
+
+
 @pytest.mark.parametrize("ppm", [900, -900])
 def test_nine_hundred_ppm_is_still_followed(ppm: float) -> None:
     buffer = Buffer(ppm, wifi())

@@ -9,7 +9,6 @@ from echowarp.crypto.suite import Suite, cipher_for_client
 from echowarp.session.datagrams import DatagramSender
 from echowarp.session.gate import (
     SILENT_AFTER_NS,
-    Accepted,
     DatagramGate,
     Feedback,
     Opened,
@@ -348,12 +347,12 @@ def test_what_talkers_say_is_handed_on_and_every_number_told() -> None:
     ):
         gate.receive(sender.seal(kind, stream, body), HOST, HOME, at_ns)
     assert gate.accepted() == [
-        Accepted(1, 0, DatagramType.PROBE, 0, b"", 0),
-        Accepted(1, 1, 0x41, 7, b"a block", 1),
-        Accepted(1, 2, DatagramType.REQUEST, 3, b"", 2),
-        Accepted(1, 3, 0x42, 7, b"a resend", 3),
-        Accepted(1, 4, 0x43, 8, b"a row", 4),
-        Accepted(1, 5, 0x44, 9, b"", 5),
+        (1, 0, DatagramType.PROBE, 0, b"", 0),
+        (1, 1, 0x41, 7, b"a block", 1),
+        (1, 2, DatagramType.REQUEST, 3, b"", 2),
+        (1, 3, 0x42, 7, b"a resend", 3),
+        (1, 4, 0x43, 8, b"a row", 4),
+        (1, 5, 0x44, 9, b"", 5),
     ]
     assert gate.accepted() == []
     assert len(gate.feedback()) == 1
@@ -370,7 +369,7 @@ def test_forgeries_replays_and_talk_of_another_session_are_not_handed_on() -> No
     assert gate.accepted() == []
     gate.receive(block, HOST, HOME, 0)
     gate.receive(block, HOST, HOME, 0)
-    assert [each.connection for each in gate.accepted()] == [1]
+    assert [each[0] for each in gate.accepted()] == [1]
 
 
 def test_where_nobody_may_talk_nothing_is_kept() -> None:

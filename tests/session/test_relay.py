@@ -12,7 +12,7 @@ from echowarp.crypto.suite import Suite, cipher_for_audio, cipher_for_client
 from echowarp.media.repair import RepairEncoder, RepairSolver
 from echowarp.session.datagrams import DatagramReceiver, DatagramSender
 from echowarp.session.fanout import Downlink, Fanout, Outgoing
-from echowarp.session.relay import TALK_TYPES, Relay
+from echowarp.session.relay import TALK_TYPES, Relay, StreamRecord
 from echowarp.session.stream_bytes import REST_NS
 from echowarp.session.uplink import Found
 from echowarp.wire.datagram import (
@@ -31,7 +31,7 @@ from echowarp.wire.feedback import (
     parse_report,
     parse_request,
 )
-from echowarp.wire.records import End, EndReason, Stream
+from echowarp.wire.records import Anchor, End, EndReason, Stream
 
 MS = 1_000_000
 S = 1_000 * MS
@@ -68,7 +68,7 @@ class Hall:
         self.relay: Relay[str] = Relay(rows=RepairEncoder, solver=RepairSolver)
         self.downlinks: dict[int, Downlink[str]] = {}
         self.receivers: dict[int, DatagramReceiver] = {}
-        self.records: list[tuple[int, Stream | End]] = []
+        self.records: list[tuple[int, StreamRecord]] = []
         self.now_ns = S
         for connection in connections:
             sender = DatagramSender(
@@ -94,7 +94,7 @@ class Hall:
             got.append((connection, header.kind, header.stream, body))
         return got
 
-    def told(self) -> list[tuple[int, Stream | End]]:
+    def told(self) -> list[tuple[int, StreamRecord]]:
         return self.relay.to_send()
 
     def talk(self, connection: int, asked: Stream | None = None) -> int:
@@ -106,7 +106,7 @@ class Hall:
         assert isinstance(answer, Stream)
         return answer.stream
 
-    def hear(self, talker: int, *listeners: int) -> list[tuple[int, Stream | End]]:
+    def hear(self, talker: int, *listeners: int) -> list[tuple[int, StreamRecord]]:
         self.relay.hear(talker, listeners, self.now_ns)
         return self.told()
 
@@ -134,6 +134,54 @@ def call() -> tuple[Hall, int]:
     hall = Hall(1, 2, 3)
     hall.hear(1, 2)
     return hall, hall.talk(1)
+
+
+class TestCaptureTimes:
+    def test_each_listener_is_told_under_its_own_byte(self) -> None:
+        hall = Hall(1, 2, 3, 4)
+        # 2 hears a stream already, so another byte is the next.
+        hall.hear(4, 2)
+        hall.talk(4)
+        hall.hear(1, 2, 3)
+        hall.records.clear()
+        byte = hall.talk(1)
+        streams = {to: each.stream for to, each in hall.records if isinstance(each, Stream)}
+        assert len(set(streams.values())) == 2
+        anchor = Anchor(stream=byte, time=7240, captured=hall.now_ns - 3 * MS)
+        hall.relay.anchor(1, anchor, hall.now_ns)
+        assert sorted(hall.told(), key=lambda each: each[0]) == [
+            (to, Anchor(stream=streams[to], time=7240, captured=hall.now_ns - 3 * MS))
+            for to in (2, 3)
+        ]
+
+    def test_one_a_second_is_what_goes_on(self) -> None:
+        hall, byte = call()
+        passed = []
+        for n in range(400):
+            hall.now_ns += 10 * MS
+            hall.relay.anchor(1, Anchor(stream=byte, time=n, captured=hall.now_ns), hall.now_ns)
+            passed += [n for _ in hall.told()]
+        assert passed == list(range(0, 400, 50))
+
+    @pytest.mark.parametrize("off_s", [-11, 11, 2**33])
+    def test_what_no_clock_can_say_does_not(self, off_s: int) -> None:
+        hall, byte = call()
+        hall.now_ns += 20 * S
+        told = Anchor(stream=byte, time=0, captured=hall.now_ns + off_s * S)
+        hall.relay.anchor(1, told, hall.now_ns)
+        assert (hall.told(), hall.relay.dropped) == ([], 1)
+
+    def test_of_no_stream_of_ours_or_of_one_that_is_over_nothing_goes_on(self) -> None:
+        hall, byte = call()
+        hall.hear(2, 1)
+        others = hall.talk(2)
+        for connection, stream_byte in ((1, byte + others + 1), (3, byte), (9, byte)):
+            told = Anchor(stream=stream_byte, time=0, captured=hall.now_ns)
+            hall.relay.anchor(connection, told, hall.now_ns)
+        hall.relay.end(1, End(stream=byte, seq=100, reason=EndReason.STOPPED), hall.now_ns)
+        hall.told()
+        hall.relay.anchor(1, Anchor(stream=byte, time=0, captured=hall.now_ns), hall.now_ns)
+        assert hall.told() == []
 
 
 def test_a_block_goes_on_as_it_is_under_the_listeners_own_byte() -> None:

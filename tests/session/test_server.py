@@ -320,13 +320,14 @@ ENTER = Enter(wish=Wish.PRESENCE, presence=Presence(0), resume=NO_TOKEN, name="A
 def test_what_clients_say_of_people_and_of_their_streams_is_handed_on_in_order() -> None:
     world = World()
     one, two = world.join(), world.join()
-    for record in (ENTER, STREAM, END, Anchor(stream=0, time=1, captured=2)):
+    anchor = Anchor(stream=0, time=1, captured=2)
+    for record in (ENTER, STREAM, UdpOk(number=1, port=2), anchor, END):
         world.clients[one].send(record, world.now_ns)
     world.clients[two].send(ENTER, world.now_ns)
     world.pump()
     said = [event for event in world.server_events if isinstance(event, Said)]
-    assert [(event.connection, event.user) for event in said] == [(one, 1)] * 3 + [(two, 2)]
-    assert [event.record for event in said] == [ENTER, STREAM, END, ENTER]
+    assert [(event.connection, event.user) for event in said] == [(one, 1)] * 4 + [(two, 2)]
+    assert [event.record for event in said] == [ENTER, STREAM, anchor, END, ENTER]
 
 
 def test_who_joins_is_told_the_token_to_come_back_with() -> None:

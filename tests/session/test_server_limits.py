@@ -9,7 +9,7 @@ import pytest
 from echowarp.session.address import network_of
 from echowarp.session.bans import BanList, parse_ban_list
 from echowarp.session.client_session import Ended
-from echowarp.session.server import MAX_UNFINISHED, MAX_UNFINISHED_PER_ADDRESS
+from echowarp.session.crowding import MAX_UNFINISHED, MAX_UNFINISHED_PER_ADDRESS
 from echowarp.session.server_events import TurnedAway, WrongPassword
 from echowarp.wire import handshake as frames
 from echowarp.wire.codes import Code

@@ -12,6 +12,7 @@ def test_every_code_of_the_protocol() -> None:
         408: "TIMEOUT",
         409: "VERSION",
         410: "CLOSING",
+        411: "DISPLACED",
         429: "TOO_MANY",
         503: "FULL",
     }

@@ -139,7 +139,8 @@ class RepairSolver:
         """
         if seq < self._floor or seq in self._known or len(payload) > MAX_PAYLOAD_BYTES:
             return []
-        self._raise_floor(seq - _COLUMNS_BEHIND)
+        if seq - _COLUMNS_BEHIND > self._floor:
+            self._raise_floor(seq - _COLUMNS_BEHIND)
         symbol = _symbol(time, payload)
         self._know(seq, time, symbol)
         if not self._rows:
@@ -184,8 +185,9 @@ class RepairSolver:
 
         As far as a row over wanted blocks can reach back, they are still used.
         """
-        self._wanted = max(self._wanted, seq)
-        self._raise_floor(seq - MAX_WIDTH + 1)
+        if seq > self._wanted:
+            self._wanted = seq
+            self._raise_floor(seq - MAX_WIDTH + 1)
 
     def _raise_floor(self, seq: int) -> None:
         if seq <= self._floor:
@@ -197,12 +199,15 @@ class RepairSolver:
         for each in self._order[:gone]:
             del self._known[each]
         del self._order[:gone]
-        for lead in [lead for lead in self._rows if lead < seq]:
-            del self._rows[lead]
+        if self._rows:
+            self._rows = {lead: row for lead, row in self._rows.items() if lead >= seq}
 
     def _know(self, seq: int, time: int, symbol: bytes) -> None:
         self._known[seq] = (time, symbol)
-        insort(self._order, seq)
+        if self._order and seq < self._order[-1]:
+            insort(self._order, seq)
+        else:
+            self._order.append(seq)
 
     def _insert(self, row: bytes) -> None:
         """Reduces a row by the others and them by it, unless nothing of it is left."""

@@ -94,6 +94,8 @@ class StreamTracker:
             return None
         seq = unwrap(seq, newest.seq)
         time = unwrap(time, newest.time + (seq - newest.seq) * fmt.block_frames)
+        if self.follow(seq, time, now_ns):
+            return seq, time
         reach_ns = MAX_AHEAD_NS + max(0, now_ns - newest.at_ns)
         ahead = seq - newest.seq
         if not -fmt.blocks(MAX_BEHIND_NS) <= ahead <= fmt.blocks(reach_ns):
@@ -112,6 +114,21 @@ class StreamTracker:
         if seq > newest.seq or newest.seq == self.first_seq:
             self.newest = Position(seq=seq, time=time, at_ns=now_ns)
         return seq, time
+
+    def follow(self, seq: int, time: int, now_ns: int) -> bool:
+        """Block `seq` comes where it is the next one and its `time` as foretold, as most
+        do: what `place` does then. False, and nothing is done, where it is not so."""
+        fmt, newest, start = self.format, self.newest, self._start
+        passed = time - newest.time
+        if seq != newest.seq + 1 or passed != fmt.block_frames:
+            return False
+        most_ns = MAX_AHEAD_NS + (now_ns - start.at_ns) * (100 + CLOCK_PERCENT) // 100
+        if (time - start.time) * NS_PER_S > most_ns * fmt.rate:
+            return False
+        deviation_ns = abs(now_ns - newest.at_ns - passed * NS_PER_S // fmt.rate)
+        self.jitter_ns += (deviation_ns - self.jitter_ns) / JITTER_GAIN
+        self.newest = Position(seq, time, now_ns)
+        return True
 
     def place_end(self, seq: int, now_ns: int) -> int:
         """The unwrapped number one past the last block. Raises ProtocolError when it

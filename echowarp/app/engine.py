@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from echowarp.app.sender import Block, Counters, Open, SenderCommand
 from echowarp.device.seams import Capture, Source
@@ -80,8 +80,7 @@ class Timers(Protocol):
         """Does what is due."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class Report(NamedTuple):
     """What others may know of the engine; replaced whole."""
 
     next_seq: int
@@ -210,7 +209,7 @@ class Engine:
             frames = min(frames, self._limit_frames - self._sent_frames)
         payload = capture.pcm[: frames * fmt.frame_bytes]
         self._anchor(capture, lost_frames)
-        if self._outlet.listeners or self._sent_frames:
+        if self._sent_frames or self._outlet.listeners:
             self._sent_frames += frames
         self._outlet.obey(Block(payload, frames, lost_frames, capture.captured_ns))
         self._blocks += 1

@@ -63,8 +63,7 @@ class Paused:
     connection: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Feedback:
+class Feedback(NamedTuple):
     """What a client tells about a stream, and when it came."""
 
     connection: int

@@ -166,6 +166,8 @@ class RepairSolver:
         first = seq - width + 1
         if first < self._floor or seq >= self._floor + _COLUMNS:
             return []
+        if all(map(self._known.__contains__, range(first, seq + 1))):
+            return []
         coefficients = bytearray(_COLUMNS)
         received = []
         for each in range(first, seq + 1):
@@ -174,7 +176,7 @@ class RepairSolver:
                 received.append((factor, self._known[each][1]))
             else:
                 coefficients[each % _COLUMNS] = factor
-        if len(received) == width or any(len(symbol) > len(total) for _, symbol in received):
+        if any(len(symbol) > len(total) for _, symbol in received):
             return []
         rest = weighted_sum([*received, (1, total)])
         self._insert(bytes(coefficients) + rest.to_bytes(len(total), "little"))

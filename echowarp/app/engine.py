@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from echowarp.app.sender import Block, Counters, Open, SenderCommand
 from echowarp.device.seams import Capture, Source
@@ -91,8 +91,7 @@ class Ear(Protocol):
         """A block went out, with its unwrapped number and the time of its first frame."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class Report(NamedTuple):
     """What others may know of the engine; replaced whole."""
 
     next_seq: int
@@ -231,7 +230,7 @@ class Engine:
             frames = min(frames, self._limit_frames - self._sent_frames)
         payload = capture.pcm[: frames * fmt.frame_bytes]
         self._anchor(capture, lost_frames)
-        if self._listeners or self._sent_frames:
+        if self._sent_frames or self._listeners:
             self._sent_frames += frames
         block = Block(payload, frames, lost_frames, capture.captured_ns)
         self._outlet.obey(block)

@@ -11,6 +11,7 @@ from echowarp.app.playback import Listener
 from echowarp.app.reception import OpenPayload, Reception, Usable
 from echowarp.app.stream_playback import (
     PUBLISH_EVERY_BLOCKS,
+    Arrived,
     Begin,
     StreamPlayback,
     no_key,
@@ -61,6 +62,8 @@ class PushedPlayback(StreamPlayback[PushedPlayout]):
         self._opening = threading.Lock()
         self._closed = False
         self._block_ns = 0
+        self._patient_for_ns = 0
+        """The target that the playout's patience is of."""
         self._last_frame = b""
 
     def begin(self, fmt: Format, *, continued: bool, stream: object, sealed: bool = False) -> None:
@@ -79,7 +82,7 @@ class PushedPlayback(StreamPlayback[PushedPlayout]):
             reason = "the sink has stood still for a minute; the sound after that is lost"
             self._listener.failed(StorageError(reason))
             return
-        super().arrived(block, at_ns)
+        self._messages.put(Arrived(block, at_ns))
 
     def close(self, hurried: Callable[[], bool]) -> None:
         """Writes what has come, completes the file. Waits for a sink that is slow until
@@ -132,8 +135,9 @@ class PushedPlayback(StreamPlayback[PushedPlayout]):
     def _patience_s(self) -> float | None:
         if self._playout is None or self._reception is None:
             return None
-        dues = (self._playout.timeout_ns(), self._reception.timeout_ns())
-        due_ns = min((d for d in dues if d is not None), default=None)
+        due_ns, asks_ns = self._playout.timeout_ns(), self._reception.timeout_ns()
+        if due_ns is None or (asks_ns is not None and asks_ns < due_ns):
+            due_ns = asks_ns
         return None if due_ns is None else max(0, due_ns - time.monotonic_ns()) / NS_PER_S
 
     def _on_timeout(self) -> None:
@@ -179,6 +183,7 @@ class PushedPlayback(StreamPlayback[PushedPlayout]):
         self, fmt: Format, reception: Reception, *, first_seq: int, first_time: int, now_ns: int
     ) -> PushedPlayout:
         self._fill_outage(fmt, now_ns)
+        self._patient_for_ns = reception.target_ns
         return PushedPlayout(
             fmt,
             first_seq=first_seq,
@@ -202,7 +207,10 @@ class PushedPlayback(StreamPlayback[PushedPlayout]):
     def _play(self, usable: Iterable[Usable], at_ns: int, original: int | None) -> None:
         playout, reception = self._playout, self._reception
         assert playout is not None and reception is not None
-        playout.set_patience(self._patience_ns(reception.target_ns))
+        target_ns = reception.target_ns
+        if target_ns != self._patient_for_ns:
+            self._patient_for_ns = target_ns
+            playout.set_patience(self._patience_ns(target_ns))
         for seq, time_frames, payload in usable:
             self._write(playout.put(seq, time_frames, payload, at_ns))
 

@@ -166,7 +166,8 @@ class CardSink:
         try:
             now_ns = time.monotonic_ns()
             self._stream.called(now_ns)
-            self._pace.called(frames, now_ns)
+            if not self._pace.settled:
+                self._pace.called(frames, now_ns)
             if self._pull is None or not self._pace.settled or self._stream.is_stopping:
                 return silence, PA_CONTINUE
             if self._converter is None:

@@ -71,7 +71,7 @@ class PlayoutDelay:
     @property
     def surplus_ns(self) -> int:
         """How much the delay is above what it is to be; negative for below."""
-        return self.known_ns - self.aim_ns
+        return self.known_ns - self.target_ns - self._line.early_ns
 
     @property
     def is_short(self) -> bool:
@@ -102,7 +102,8 @@ class PlayoutDelay:
     def tick(self, now_ns: int) -> None:
         """Takes an error of the delay as known where it is none of the clocks."""
         due = now_ns >= self.drift.timeout_ns()
-        self.drift.tick(now_ns)
+        if due:
+            self.drift.tick(now_ns)
         if now_ns - self._watched_ns >= WATCH_NS:
             self._watch(now_ns)
         if not due:
@@ -131,6 +132,8 @@ class PlayoutDelay:
         if stood_ns > STALL_NS:
             self.waited(stood_ns)
             self._settle()
+        if not self._unasked_ns:
+            return 0
         self._unasked_ns = max(0, min(self._unasked_ns, self.surplus_ns))
         if self._unasked_ns <= CUT_NS:
             return 0

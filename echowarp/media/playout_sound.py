@@ -32,7 +32,7 @@ class PlayoutSound:
     @property
     def held_frames(self) -> int:
         """Frames of the stream that have come in and not gone out."""
-        return self.ready_frames + self._resampler.delay_frames
+        return len(self._ready) // self._format.frame_bytes + self._resampler.delay_frames
 
     @property
     def ended(self) -> bool:

@@ -39,6 +39,8 @@ class PullLine:
     def __init__(self, fmt: Format) -> None:
         self.frames = 0
         """Output frames given out so far."""
+        self.early_ns = 0
+        """How much before its time a call came at worst in the last 15 to 30 s."""
         self._rate = fmt.rate
         self._origin_ns: float | None = None
         self._calls = 0
@@ -62,15 +64,14 @@ class PullLine:
         self._calls += 1
         self._origin_ns += (origin_ns - self._origin_ns) / min(self._calls, SMOOTHING)
         self._watch_for_delay(origin_ns, now_ns)
+        early_ns = max(0.0, self._origin_ns - origin_ns)
         if now_ns >= self._window_ends_ns:
             self._window_ends_ns = now_ns + EARLY_WINDOW_NS
-            self._early_ns = [self._early_ns[1], 0.0]
-        self._early_ns[1] = max(self._early_ns[1], self._origin_ns - origin_ns)
-
-    @property
-    def early_ns(self) -> int:
-        """How much before its time a call came at worst in the last 15 to 30 s."""
-        return round(max(self._early_ns))
+            self._early_ns = [self._early_ns[1], early_ns]
+        elif early_ns <= self._early_ns[1]:
+            return
+        self._early_ns[1] = early_ns
+        self.early_ns = round(max(self._early_ns))
 
     def leaves_ns(self, frame: float) -> int:
         """When output frame `frame`, counted from the first, leaves. Needs one call."""

@@ -54,7 +54,7 @@ class PushedPlayout:
         self._heard_ns = now_ns
         if self._arrivals.put(seq, time, payload):
             yield from self._ready()
-            while self._overdue():
+            while len(self._arrivals) and self._overdue():
                 yield from self._give_up()
 
     def set_patience(self, patience_ns: int) -> None:
@@ -68,10 +68,8 @@ class PushedPlayout:
 
     def timeout_ns(self) -> int | None:
         """When `handle_timeout` wants to be called."""
-        if self.finished:
-            return None
         if self._end_seq is not None:
-            return self._heard_ns + END_PATIENCE_NS
+            return None if self.finished else self._heard_ns + END_PATIENCE_NS
         return self._heard_ns + NOTHING_CAME_NS if len(self._arrivals) else None
 
     def handle_timeout(self, now_ns: int) -> Iterator[bytes]:

@@ -144,7 +144,8 @@ class RepairSolver:
         """
         if seq < self._floor or seq in self._known or len(payload) > MAX_PAYLOAD_BYTES:
             return []
-        self._raise_floor(seq - _COLUMNS_BEHIND)
+        if seq - _COLUMNS_BEHIND > self._floor:
+            self._raise_floor(seq - _COLUMNS_BEHIND)
         symbol = _symbol(time, payload)
         self._know(seq, time, symbol)
         if not self._rows:
@@ -170,6 +171,8 @@ class RepairSolver:
         first = seq - width + 1
         if first < self._floor or seq >= self._floor + _COLUMNS:
             return []
+        if all(map(self._known.__contains__, range(first, seq + 1))):
+            return []
         coefficients = bytearray(_COLUMNS)
         received = []
         for each in range(first, seq + 1):
@@ -178,7 +181,7 @@ class RepairSolver:
                 received.append((factor, self._known[each][1]))
             else:
                 coefficients[each % _COLUMNS] = factor
-        if len(received) == width or any(len(symbol) > len(total) for _, symbol in received):
+        if any(len(symbol) > len(total) for _, symbol in received):
             return []
         rest = weighted_sum([*received, (1, total)])
         self._insert(bytes(coefficients) + rest.to_bytes(len(total), "little"))
@@ -189,8 +192,9 @@ class RepairSolver:
 
         As far as a row over wanted blocks can reach back, they are still used.
         """
-        self._wanted = max(self._wanted, seq)
-        self._raise_floor(seq - MAX_WIDTH + 1)
+        if seq > self._wanted:
+            self._wanted = seq
+            self._raise_floor(seq - MAX_WIDTH + 1)
 
     def _raise_floor(self, seq: int) -> None:
         if seq <= self._floor:
@@ -202,12 +206,15 @@ class RepairSolver:
         for each in self._order[:gone]:
             del self._known[each]
         del self._order[:gone]
-        for lead in [lead for lead in self._rows if lead < seq]:
-            del self._rows[lead]
+        if self._rows:
+            self._rows = {lead: row for lead, row in self._rows.items() if lead >= seq}
 
     def _know(self, seq: int, time: int, symbol: bytes) -> None:
         self._known[seq] = (time, symbol)
-        insort(self._order, seq)
+        if self._order and seq < self._order[-1]:
+            insort(self._order, seq)
+        else:
+            self._order.append(seq)
 
     def _insert(self, row: bytes) -> None:
         """Reduces a row by the others and them by it, unless nothing of it is left."""

@@ -98,14 +98,11 @@ class Resampler:
         self._format = fmt
         self._position = Position()
         self._engaged = False
+        self.delay_frames = 0
+        """How many frames the output is behind the input: 0 until engaged."""
         self._held = bytes(_BEFORE_FRAMES * fmt.frame_bytes)
         """Input that is still needed: `_BEFORE_FRAMES` before the position, and on."""
         _phase_table()  # made now, not beside running sound
-
-    @property
-    def delay_frames(self) -> int:
-        """How many frames the output is behind the input: 0 until engaged."""
-        return LOOKAHEAD_FRAMES if self._engaged else 0
 
     def process(self, pcm: bytes, ppm: float) -> bytes:
         """The next frames of the stream, made from `pcm` and what was held back.
@@ -122,7 +119,7 @@ class Resampler:
             kept = _BEFORE_FRAMES * self._format.frame_bytes
             self._held = pcm[-kept:] if len(pcm) >= kept else (self._held + pcm)[-kept:]
             return pcm
-        self._engaged = True
+        self._engaged, self.delay_frames = True, LOOKAHEAD_FRAMES
         return self._advance(self._held + pcm, ppm)
 
     def _advance(self, held: bytes, ppm: float) -> bytes:

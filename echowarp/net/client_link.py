@@ -104,6 +104,8 @@ class TcpLink:
 
     def send(self, data: bytes) -> None:
         """Sends what the kernel takes and keeps the rest. A failure shows as b"" in `wait`."""
+        if not data and not self._unsent:
+            return
         self._unsent += data
         try:
             while self._unsent:

@@ -13,9 +13,6 @@ from echowarp.net.sockets import HAS_PACKET_INFO, IP_PKTINFO
 from echowarp.net.waker import Waker
 
 NS_PER_S = 1_000_000_000
-MAX_READS = 64
-"""Datagrams read in one turn: a flood overflows the kernel's buffer instead of
-starving the audio."""
 ANCILLARY_BYTES = 128
 TICK_S = 1.0
 
@@ -64,9 +61,9 @@ class UdpSender:
 class UdpServer:
     """Receives on the thread that calls `run`.
 
-    deliver(datagram, host, way, now_ns) is called for each datagram; turned() after
-    those that were there at once, when woken, and at the latest when timeout_ns() says,
-    None for never; tick(now_ns) about once a second.
+    deliver(datagram, host, way, now_ns) is called for each datagram; turned() after each
+    turn, in which each socket gives one at most, when woken, and at the latest when
+    timeout_ns() says, None for never; tick(now_ns) about once a second.
     """
 
     def __init__(
@@ -125,21 +122,20 @@ class UdpServer:
         return min(TICK_S, max(0, due_ns - time.monotonic_ns()) / NS_PER_S)
 
     def _receive(self, index: int) -> None:
-        sock, asks_local = self._sockets[index], self._asks_local[index]
-        for _ in range(MAX_READS):
-            try:
-                if asks_local:
-                    data, ancillary, _, address = sock.recvmsg(self._read_bytes, ANCILLARY_BYTES)
-                    local = _answer_from(ancillary)
-                else:
-                    data, address = sock.recvfrom(self._read_bytes)
-                    local = None
-            except BlockingIOError:
-                return
-            except OSError:
-                # An ICMP error of an earlier send surfaces here; it says nothing of now.
-                continue
-            self._deliver(data, address[0], Way(index, address, local), time.monotonic_ns())
+        """Takes one datagram. Whether there are more the selector knows: to read until that
+        fails costs more, for mostly there are none."""
+        sock = self._sockets[index]
+        try:
+            if self._asks_local[index]:
+                data, ancillary, _, address = sock.recvmsg(self._read_bytes, ANCILLARY_BYTES)
+                local = _answer_from(ancillary)
+            else:
+                data, address = sock.recvfrom(self._read_bytes)
+                local = None
+        except OSError:
+            # An ICMP error of an earlier send surfaces here; it says nothing of now.
+            return
+        self._deliver(data, address[0], Way(index, address, local), time.monotonic_ns())
 
 
 def _is_wildcard(sock: socket.socket) -> bool:

@@ -24,7 +24,7 @@ class Waker:
     def drain(self) -> None:
         """Takes the pending wake-ups."""
         try:
-            while self.reader.recv(256):
+            while len(self.reader.recv(256)) == 256:
                 pass
         except BlockingIOError:
             return

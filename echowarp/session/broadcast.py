@@ -32,6 +32,8 @@ class Broadcast(Generic[WayT]):
         """Unwrapped sequence number of the next block."""
         self.time = first_time
         """Unwrapped time of the next block, in frames."""
+        self.open_listeners = 0
+        """How many listeners `open` has a way for."""
         self._fanout: Fanout[WayT] = Fanout(block_ns=block_ns, rows=rows)
         self._listeners: dict[int, Downlink[WayT]] = {}
 
@@ -50,11 +52,6 @@ class Broadcast(Generic[WayT]):
         """Datagrams with a repair row, over all listeners."""
         return self._fanout.rows_sent
 
-    @property
-    def open_listeners(self) -> int:
-        """How many listeners are being sent to."""
-        return sum(held.way is not None for held in self._listeners.values())
-
     def add(self, connection: int, sender: DatagramSender, now_ns: int) -> Downlink[WayT]:
         """A listener has joined; it is sent nothing before `open`.
 
@@ -67,20 +64,26 @@ class Broadcast(Generic[WayT]):
 
     def open(self, connection: int, way: WayT) -> None:
         """Streams to that listener by `way` from now on."""
-        if connection in self._listeners:
-            self._listeners[connection].way = way
+        held = self._listeners.get(connection)
+        if held is not None:
+            self.open_listeners += held.way is None
+            held.way = way
 
     def pause(self, connection: int) -> None:
         """Streams no more to that listener until it is opened again."""
-        if connection in self._listeners:
-            self._listeners[connection].way = None
+        self._close(self._listeners.get(connection))
 
     def remove(self, connection: int) -> None:
         """A listener has left."""
         held = self._listeners.pop(connection, None)
+        self._close(held)
         if held is not None:
-            held.way = None
             self._fanout.remove(held.legs[SERVER_STREAM])
+
+    def _close(self, held: Downlink[WayT] | None) -> None:
+        if held is not None and held.way is not None:
+            self.open_listeners -= 1
+            held.way = None
 
     def block(self, payload: bytes, *, frames: int, lost_frames: int) -> Iterator[Outgoing[WayT]]:
         """Moves the stream on by one block.

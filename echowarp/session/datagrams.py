@@ -18,6 +18,8 @@ FORGED_AHEAD = 1 << 20
 class DatagramSender:
     """Numbers and seals."""
 
+    __slots__ = ("_cipher", "_next_number", "_session")
+
     def __init__(self, *, cipher: DatagramCipher, session: bytes) -> None:
         self._cipher = cipher
         self._session = session

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Set
 from dataclasses import dataclass
-from typing import Generic, TypeAlias, TypeVar
+from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 from echowarp.crypto.schedule import SessionKeys
 from echowarp.crypto.suite import Suite, cipher_for_client
@@ -65,8 +65,7 @@ class Paused:
     connection: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Feedback:
+class Feedback(NamedTuple):
     """What a client tells about a stream, and when it came."""
 
     connection: int

@@ -36,7 +36,8 @@ class ReorderGuard:
             self._slice_ends_ns = now_ns + SLICE_NS
             self.guard_ns = self._percentile_ns()
             self._slices = [*self._slices[-(SLICES - 1) :], [0] * _CELLS]
-        self._slices[-1][min(_CELLS - 1, max(0, reorder_ns) // _CELL_NS)] += 1
+        cell = min(_CELLS - 1, reorder_ns // _CELL_NS) if reorder_ns > 0 else 0
+        self._slices[-1][cell] += 1
 
     def _percentile_ns(self) -> int:
         counts = [sum(cell) for cell in zip(*self._slices, strict=True)]

@@ -47,6 +47,9 @@ THRESHOLDS = (
 """For 0, 1, 2 and more resends that fit: the loss from which on a rate above NONE,
 EIGHTH, QUARTER, HALF is needed."""
 
+_RATES = tuple(RepairRate)
+"""A look here is cheaper than a call of the enumeration, and each report takes two."""
+
 START_RATE = RepairRate.HALF
 """Until loss is known: the first seconds are heard as well as any other."""
 UP_REPORTS = 2
@@ -79,7 +82,7 @@ def rounds_that_fit(*, target_ns: int, guard_ns: int, rto_ns: int) -> int:
 def rate_for(loss: float, rounds: int) -> RepairRate:
     """The rate that the table gives for a loss (0..1) and the rounds that fit."""
     row = THRESHOLDS[min(rounds, len(THRESHOLDS) - 1)]
-    return RepairRate(bisect_right(row, loss))
+    return _RATES[bisect_right(row, loss)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,19 +118,22 @@ class RatePolicy:
     ) -> RepairRate:
         """The rate from now on, after a report that `estimate` took in and that told the rest."""
         rto_ns = self._least_rto_ns(rto_ns, now_ns)
-        fit = rounds_that_fit(target_ns=target_ns, guard_ns=guard_ns, rto_ns=rto_ns)
         planned_ns = min(target_ns, PLANNED_NS)
         rounds = rounds_that_fit(target_ns=planned_ns, guard_ns=guard_ns, rto_ns=rto_ns)
         short, long = estimate.over(SHORT_NS, now_ns), estimate.over(LONG_NS, now_ns)
-        loss = max(short.sure_loss, long.sure_loss)
-        bursty = long.mean_burst > BURST_PACKETS and fit >= 1
+        surely_short = short.sure_loss
+        loss = max(surely_short, long.sure_loss)
+        bursty = (
+            long.mean_burst > BURST_PACKETS
+            and rounds_that_fit(target_ns=target_ns, guard_ns=guard_ns, rto_ns=rto_ns) >= 1
+        )
         self._watch_harm(estimate, now_ns)
         most = self._ceiling if now_ns < self._ceiling_until_ns else RepairRate.FULL
         if bursty:
             most = min(most, BURST_RATE)
         wanted = min(most, rate_for(loss, rounds))
         # Down only well below the threshold, by the loss of a time long enough to be sure.
-        upper = max(short.sure_loss, long.loss) / DOWN_SHARE
+        upper = max(surely_short, long.loss) / DOWN_SHARE
         surely = min(most, rate_for(upper, rounds))
         self._go_up(wanted, estimate, now_ns)
         self._go_down(surely, now_ns)

@@ -94,6 +94,8 @@ class StreamTracker:
             return None
         seq = unwrap(seq, newest.seq)
         time = unwrap(time, newest.time + (seq - newest.seq) * fmt.block_frames)
+        if self.follow(seq, time, now_ns):
+            return seq, time
         reach_ns = MAX_AHEAD_NS + max(0, now_ns - newest.at_ns)
         ahead = seq - newest.seq
         if not -fmt.blocks(MAX_BEHIND_NS) <= ahead <= fmt.blocks(reach_ns):

@@ -7,6 +7,7 @@ of 0 or 16 bytes; at most 1232 bytes in all, so no packet is ever a fragment.
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -38,6 +39,9 @@ class DatagramType(IntEnum):
     CLOCK_ASK = 0x52
 
 
+# Made by `tuple.__new__`, which all that a named tuple has of its own comes down to.
+
+
 class Header(NamedTuple):
     """The envelope of one datagram; number counts datagrams of its session and direction."""
 
@@ -55,16 +59,15 @@ class BlockBody(NamedTuple):
     payload: bytes
 
 
-def pack_header(kind: int, stream: int, session: bytes, number: int) -> bytes:
-    """The 18 bytes that begin a datagram."""
-    return _HEADER.pack(kind, stream, session, number)
+pack_header: Callable[[int, int, bytes, int], bytes] = _HEADER.pack
+"""The 18 bytes that begin a datagram, of kind, stream, session and number."""
 
 
 def parse_header(datagram: bytes) -> Header:
     """Reads the envelope. Raises ProtocolError when the length is impossible."""
     if not HEADER_BYTES <= len(datagram) <= MAX_DATAGRAM_BYTES:
         raise ProtocolError(f"a datagram of {len(datagram)} bytes")
-    return Header._make(_HEADER.unpack_from(datagram))
+    return tuple.__new__(Header, _HEADER.unpack_from(datagram))
 
 
 def pack_block(seq: int, time: int, payload: bytes) -> bytes:
@@ -76,5 +79,4 @@ def parse_block(body: bytes) -> BlockBody:
     """Reads the body of a BLOCK. Raises ProtocolError when it is too short."""
     if len(body) < BLOCK_HEAD_BYTES:
         raise ProtocolError(f"a block of {len(body)} bytes")
-    seq, time = _BLOCK.unpack_from(body)
-    return BlockBody(seq, time, body[BLOCK_HEAD_BYTES:])
+    return tuple.__new__(BlockBody, (*_BLOCK.unpack_from(body), body[BLOCK_HEAD_BYTES:]))

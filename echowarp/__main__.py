@@ -1,8 +1,16 @@
-"""`python -m echowarp` is the same as the command `echowarp`."""
+"""What the command `echowarp` and `python -m echowarp` start."""
 
 import sys
 
-from echowarp.main import main
+
+def main() -> int:
+    """Loads the program and runs it. Returns its exit status."""
+    try:
+        from echowarp.main import main as run  # what takes long is within the try
+    except KeyboardInterrupt:
+        return 0
+    return run()
+
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -62,7 +62,7 @@ class StatsWriter:
             self._file = open(path, "w" if overwrite else "x", encoding="utf-8")  # noqa: SIM115
         except FileExistsError:
             raise ConfigError(
-                f"--stats {path}: the file exists; give --overwrite or another name"
+                f"--stats {path}: exists already; --overwrite allows to replace it"
             ) from None
         except OSError as error:
             raise ConfigError(f"--stats {path}: {error.strerror}") from error

@@ -41,6 +41,8 @@ class TalkCall:
         self._auto_answer = auto_answer
         self._only_call = only_call
         self._in_call = False
+        self._rings_here = False
+        """Whether somebody calls us who is not answered yet."""
         self._ending_ns: int | None = None
         """The call is over; so long its last sound is waited for."""
         self._both_done_ns: int | None = None
@@ -66,7 +68,9 @@ class TalkCall:
         if event.again:
             log.info(talk_words.GOES_ON.format(name=event.name))
         else:
-            log.info(talk_words.call_news(event.state, event.reason, event.name))
+            by_us = self._rings_here
+            log.info(talk_words.call_news(event.state, event.reason, event.name, by_us=by_us))
+        self._rings_here = event.state is CallState.INCOMING
         if company.stage is Stage.CONNECTED:
             if self._ending_ns is not None:
                 self._finish()

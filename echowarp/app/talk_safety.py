@@ -12,6 +12,7 @@ from echowarp.session.e2e import EndToEnd
 from echowarp.session.names import parse_name
 from echowarp.session.pairing import State
 from echowarp.session.uplink import is_sealed
+from echowarp.wire.pairing import PairMessage, PairType, pack_pair
 from echowarp.wire.records import Stream
 
 log = logging.getLogger(__name__)
@@ -55,9 +56,11 @@ class TalkSafety:
         return any(e2e.state(user) is State.PAIRED for user in hearers)
 
     def receive(self, user: int, data: bytes, now_ns: int) -> None:
-        """Another client says something about the code."""
+        """Another client says something about the code: of which we may have none."""
         if self._e2e is not None:
             self._e2e.receive(user, data, now_ns)
+        elif user in self._company.hearers:
+            self._tell_unheard(user, sealed=True)
 
     def retry(self, now_ns: int) -> None:
         """The user wants the code tried again with whom it failed."""
@@ -99,10 +102,15 @@ class TalkSafety:
         not sealed though we have one."""
         if stream.user == 0 or is_sealed(stream) == (self._e2e is not None):
             return False
-        if stream.user not in self._told:
-            self._told.add(stream.user)
-            log.warning(talk_words.unheard(self._name(stream.user), sealed=is_sealed(stream)))
+        self._tell_unheard(stream.user, sealed=is_sealed(stream))
         return True
+
+    def _tell_unheard(self, user: int, *, sealed: bool) -> None:
+        if user not in self._told:
+            self._told.add(user)
+            if not sealed:  # They, who have no code, may not have been asked for one yet.
+                self._company.say(user, pack_pair(PairMessage(PairType.WRONG, b"")))
+            log.warning(talk_words.unheard(self._name(user), sealed=sealed))
 
     @property
     def words(self) -> str:

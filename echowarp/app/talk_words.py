@@ -45,6 +45,7 @@ ENDED = {
     CallReason.BAD_NAME: "nobody can be called so: {name}",
     CallReason.TOO_FAST: "too many calls at once: wait a moment",
 }
+YOU_DECLINED = "the call of {name} is declined"
 IN_A_CALL = "you are in a call already: /hangup ends it"
 ROOM = {
     RoomState.JOINED: "in room {name}",
@@ -67,8 +68,10 @@ def denied(reason: Denial, suggestion: str) -> str:
     return DENIED[reason] + hint
 
 
-def call_news(state: CallState, reason: CallReason, name: str) -> str:
-    """Where our call is."""
+def call_news(state: CallState, reason: CallReason, name: str, *, by_us: bool = False) -> str:
+    """Where our call is. by_us: we have declined it, not they."""
+    if by_us and state is CallState.ENDED and reason is CallReason.DECLINED:
+        return YOU_DECLINED.format(name=name)
     if state is CallState.REFUSED and reason is CallReason.BUSY:
         return IN_A_CALL
     known = CALL.get(state)

@@ -168,7 +168,7 @@ class WebDoor:
                 return
             text, status = failure
             error = ConfigError if status == ConfigError.exit_status else EchoWarpError
-            raise error(f"the web door does not open: {text}")
+            raise error(text)
 
     def close(self) -> None:
         """Ends the process and the thread, after its goodbyes."""

@@ -89,21 +89,18 @@ def _check_talking(settings: Settings, name: Callable[[str], str]) -> None:
 
 def _notices(settings: Settings, name: Callable[[str], str]) -> Iterator[str]:
     mode, other = (Role.SERVER, Role.CLIENT) if settings.is_server else (Role.CLIENT, Role.SERVER)
-    concerned: tuple[str, ...] = () if settings.is_server or settings.talks else SOURCE
-    if settings.is_server and not settings.talkback:
-        concerned = (*SINK, "room")
-    idle = [
-        key
-        for key in BY_KEY
-        if (BY_KEY[key].role is other or key in concerned) and _is_given(settings, key)
-    ]
+    idle = [key for key in BY_KEY if BY_KEY[key].role is other and _is_given(settings, key)]
     if idle:
-        names = ", ".join(map(name, idle))
-        yield f"no effect in {mode.value} mode: {names}"
+        yield f"no effect in {mode.value} mode: {', '.join(map(name, idle))}"
+    if settings.is_server and not settings.talkback:
+        idle = [key for key in (*SINK, "room") if _is_given(settings, key)]
+        if idle:
+            yield f"no effect without {name('talkback')}: {', '.join(map(name, idle))}"
     if settings.password is not None and settings.password_file is not None:
         yield f"no effect beside {name('password')}: {name('password_file')}"
     if not settings.is_server:
-        idle = [key for key in TALKING if not settings.talks and _is_given(settings, key)]
+        talkers = () if settings.talks else (*SOURCE, *TALKING)
+        idle = [key for key in talkers if _is_given(settings, key)]
         if idle:
             yield f"no effect without {name('nickname')}: {', '.join(map(name, idle))}"
         if _is_given(settings, "hang_over") and settings.talks and not settings.voice_activation:

@@ -61,7 +61,8 @@ def seconds(text: str) -> float:
     number = _number(text, float)
     if number is None or not 0 < number <= MAX_SECONDS:
         raise ValueError(
-            f"{short_repr(text)} is not a number of seconds, more than 0, at most {MAX_SECONDS:g}"
+            f"{short_repr(text)} is not a number of seconds, more than 0, "
+            f"at most {MAX_SECONDS:.12g}"
         )
     return number
 

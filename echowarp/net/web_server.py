@@ -17,6 +17,7 @@ from queue import SimpleQueue
 
 from echowarp.net.waker import Waker
 from echowarp.net.web_connection import Phase, WebConnection
+from echowarp.net.web_intake import Intake
 from echowarp.net.web_seams import WebHandler, WebLimits
 
 NS_PER_S = 1_000_000_000
@@ -27,9 +28,6 @@ BESIDE_EVERY_NS = 3 * NS_PER_S // 1000
 LINGER_NS = NS_PER_S
 """How long a closed connection is still read, so that its peer sees our last words."""
 STOP_GRACE_NS = NS_PER_S // 2
-ACCEPT_PAUSE_NS = NS_PER_S // 5
-"""After an accept that failed for want of file descriptors."""
-ACCEPTS_A_TURN = 16
 
 
 class WebServer:
@@ -50,12 +48,12 @@ class WebServer:
         on_look: Callable[[int], None],
     ) -> None:
         self._on_look = on_look
-        self._listening = sockets
         self._handler = handler
         self._context = context
         self._group = group
         self._limits = limits
         self._selector = selectors.DefaultSelector()
+        self._intake = Intake(sockets, self._selector)
         self._waker = Waker()
         self._posted: SimpleQueue[Callable[[int], None]] = SimpleQueue()
         self._connections: dict[WebConnection, None] = {}
@@ -63,7 +61,6 @@ class WebServer:
         self._beside: list[tuple[socket.socket, Callable[[], None]]] = []
         self._by_group: Counter[Hashable] = Counter()
         self._look_at_ns = self._beside_at_ns = 0
-        self._accept_at_ns: int | None = None
         self._stop_at_ns: int | None = None
 
     def post(self, action: Callable[[int], None]) -> None:
@@ -116,7 +113,7 @@ class WebServer:
     def run(self) -> None:
         """Pumps until `stop`."""
         self._selector.register(self._waker.reader, selectors.EVENT_READ, None)
-        self._listen(True)
+        self._intake.begin()
         try:
             while not self._stopped():
                 self._turn()
@@ -148,7 +145,8 @@ class WebServer:
                 self._ready(key.data, mask)
             else:
                 assert isinstance(key.fileobj, socket.socket)
-                self._accept(key.fileobj)
+                for sock, host in self._intake.accept(key.fileobj):
+                    self._take(sock, host)
         now_ns = time.monotonic_ns()
         while not self._posted.empty():
             self._posted.get()(now_ns)
@@ -177,42 +175,10 @@ class WebServer:
             if late or (connection.unsent_bytes and stalls):
                 self.drop(connection)
         self._settle()
-        if self._accept_at_ns is not None and now_ns >= self._accept_at_ns:
-            self._accept_at_ns = None
-            self._listen(True)
+        self._intake.go_on(now_ns)
 
-    def _listen(self, wanted: bool) -> None:
-        for listening in self._listening:
-            if wanted:
-                self._selector.register(listening, selectors.EVENT_READ, None)
-            else:
-                self._selector.unregister(listening)
-
-    def _accept(self, listening: socket.socket) -> None:
-        for _ in range(ACCEPTS_A_TURN):
-            if self._accept_at_ns is not None:
-                return
-            try:
-                sock, address = listening.accept()
-            except (BlockingIOError, ConnectionError, InterruptedError):
-                return
-            except OSError:
-                # No descriptors are left. The peer waits in the backlog meanwhile.
-                self._listen(False)
-                self._accept_at_ns = time.monotonic_ns() + ACCEPT_PAUSE_NS
-                return
-            self._take(sock, address)
-
-    def _take(self, sock: socket.socket, address: tuple[object, ...]) -> None:
+    def _take(self, sock: socket.socket, host: str) -> None:
         now_ns = time.monotonic_ns()
-        try:
-            sock.setblocking(False)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            host = str(address[0])
-        except (OSError, IndexError):
-            # It has gone already; some systems tell that here.
-            sock.close()
-            return
         if self._stop_at_ns is not None or not self._make_room(host):
             sock.close()
             return

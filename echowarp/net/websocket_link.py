@@ -71,7 +71,8 @@ class WebSocketLink:
         try:
             if uri.secure:
                 self._sock = _secured(self._sock, uri.host, trust)
-            rest = self._shake_hands(ClientHandshake(uri, os.urandom, fields))
+            handshake = ClientHandshake(uri, os.urandom, fields)
+            rest = self._shake_hands(handshake, has_password=password is not None)
             self._sock.setblocking(False)
             self._selector.register(self._sock, selectors.EVENT_READ)
         except BaseException:
@@ -131,7 +132,7 @@ class WebSocketLink:
         self._selector.close()
         self._sock.close()
 
-    def _shake_hands(self, handshake: ClientHandshake) -> bytes:
+    def _shake_hands(self, handshake: ClientHandshake, *, has_password: bool) -> bytes:
         self._sock.settimeout(HANDSHAKE_S)
         try:
             self._sock.sendall(handshake.request)
@@ -143,7 +144,8 @@ class WebSocketLink:
                     return handshake.take_rest()
         except HttpError as error:
             if error.status in _REFUSED:
-                raise RefusedError(_refusal(error.status)) from error
+                refusal = _refusal(error.status, has_password=has_password)
+                raise RefusedError(refusal) from error
             raise ConnectError(f"no WebSocket there: {error}") from error
         except TimeoutError as error:
             raise ConnectError("no WebSocket there: the server does not answer") from error
@@ -223,7 +225,9 @@ def _basic(password: str) -> str:
     return basic_authorization("echowarp", password)
 
 
-def _refusal(status: int) -> str:
+def _refusal(status: int, *, has_password: bool) -> str:
+    if status == 401 and has_password:
+        return "wrong password: give the server's with --password_file or ECHOWARP_PASSWORD"
     if status == 401:
         return "the server wants its password: give it with --password_file or ECHOWARP_PASSWORD"
     if status == 429:

@@ -103,6 +103,7 @@ class TestHowACallEnds:
         say(bob, "/decline")
         assert anna.ends() == 3
         assert "bob declined" in anna.said
+        bob.says("the call of anna is declined")
         assert bob.running
 
     def test_busy(self, stage: Stage) -> None:
@@ -202,14 +203,22 @@ def test_another_code_is_told_and_nothing_is_heard(stage: Stage) -> None:
     assert not (stage.folder / "b.wav").exists()
 
 
-def test_who_is_not_end_to_end_is_not_heard(stage: Stage) -> None:
+@pytest.mark.parametrize("first", ["anna", "bob"])
+def test_who_is_not_end_to_end_is_not_heard(stage: Stage, first: str) -> None:
+    """Both are told, whoever came first."""
     stage.server(source="none")
-    anna = talker(stage, "anna", "--auto_answer", sink="a.wav", environment={"ECHOWARP_E2E": "x"})
-    bob = talker(stage, "bob", "--call", "anna", sink="b.wav")
+    codes = {"anna": {"ECHOWARP_E2E": "x"}, "bob": {}}
+    second = "bob" if first == "anna" else "anna"
+    people = {}
+    for name, does in ((first, ("--auto_answer",)), (second, ("--call", first))):
+        people[name] = talker(stage, name, *does, sink=f"{name}.wav", environment=codes[name])
+        people[name].says(f"here as {name}")
+    anna, bob = people["anna"], people["bob"]
     anna.says("bob is not encrypted end to end, and so not heard")
+    bob.says("anna is end to end encrypted, and so not heard")
     assert bob.leave() == 0
     assert anna.leave() == 0
-    assert not (stage.folder / "a.wav").exists()
+    assert not (stage.folder / "anna.wav").exists()
 
 
 def test_a_call_outlives_a_lost_session(stage: Stage) -> None:

@@ -147,3 +147,19 @@ def test_as_a_module_and_by_name(stage: Stage) -> None:
         )
         assert re.fullmatch(r"echowarp \d+\.\d+\.\d+\n", done.stdout)
         assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_interrupted_while_it_loads() -> None:
+    """Ctrl+C before there is anything to end: no traceback, and status 0."""
+    code = (
+        "import builtins, sys; load = builtins.__import__\n"
+        "def interrupted(name, *rest):\n"
+        "    if name == 'echowarp.config.argv': raise KeyboardInterrupt\n"
+        "    return load(name, *rest)\n"
+        "builtins.__import__ = interrupted\n"
+        "from echowarp.__main__ import main; sys.exit(main())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--version"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -55,7 +55,7 @@ def test_what_a_talker_cannot_be(changes: dict[str, Any], words: str) -> None:
     [
         ({"source": "tone", "sample_rate": 44100, "call": "b", "e2e": "c", "muted": True}, ()),
         ({"source": "a.wav", "loop": True, "channels": 1}, ()),
-        ({"nickname": None, "source": "tone"}, ("no effect in client mode: source",)),
+        ({"nickname": None, "source": "tone"}, ("no effect without nickname: source",)),
         (
             {"nickname": None, "muted": True, "agc": True},
             ("no effect without nickname: muted, agc",),
@@ -83,11 +83,11 @@ def test_talkback_is_played_somewhere() -> None:
         ({}, ()),
         ({"is_ssl": True, "loop": True, "source": "a.WAV"}, ()),
         ({"source": "-", "password_file": "secret"}, ()),
-        ({"sink": "null"}, ("no effect in server mode: sink",)),
+        ({"sink": "null"}, ("no effect without talkback: sink",)),
         ({"server_address": "h"}, ("no effect in server mode: server_address",)),
         (
             {"is_server": False, "server_address": "h", "is_ssl": True, "loop": True},
-            ("no effect in client mode: loop, is_ssl",),
+            ("no effect in client mode: is_ssl", "no effect without nickname: loop"),
         ),
         (
             {"password": "x", "password_file": "y"},
@@ -117,5 +117,5 @@ def test_what_a_web_port_cannot_be() -> None:
 
 def test_names_are_the_readers() -> None:
     assert check(Settings(sink="null"), lambda option: option.name) == (
-        "no effect in server mode: --sink",
+        "no effect without --talkback: --sink",
     )

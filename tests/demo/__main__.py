@@ -40,7 +40,10 @@ def main() -> int:
     try:
         source = given or _write_melody(folder)
         return 0 if _demonstrate(folder, source.resolve(), recording) else 1
-    except (WavError, OSError) as error:
+    except OSError as error:
+        print(f"demo: {error.filename or recording}: {error.strerror}", file=sys.stderr)
+        return 2
+    except WavError as error:
         print(f"demo: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -13,6 +13,9 @@ from echowarp.net.sockets import HAS_PACKET_INFO, IP_PKTINFO
 from echowarp.net.waker import Waker
 
 NS_PER_S = 1_000_000_000
+MAX_READS = 64
+"""Datagrams read in one turn: a flood overflows the kernel's buffer instead of
+starving the audio."""
 ANCILLARY_BYTES = 128
 TICK_S = 1.0
 
@@ -61,9 +64,9 @@ class UdpSender:
 class UdpServer:
     """Receives on the thread that calls `run`.
 
-    deliver(datagram, host, way, now_ns) is called for each datagram; turned() after each
-    turn, in which each socket gives one at most, when woken, and at the latest when
-    timeout_ns() says, None for never; tick(now_ns) about once a second.
+    deliver(datagram, host, way, now_ns) is called for each datagram; turned() after
+    those that were there at once, when woken, and at the latest when timeout_ns() says,
+    None for never; tick(now_ns) about once a second.
     """
 
     def __init__(
@@ -103,17 +106,27 @@ class UdpServer:
             for index, sock in enumerate(self._sockets):
                 selector.register(sock, selectors.EVENT_READ, index)
             while self._running:
-                for key, _ in selector.select(self._patience_s()):
-                    if key.data < 0:
-                        self._waker.drain()
-                    else:
-                        self._receive(key.data)
+                self._turn(selector)
                 self._turned()
                 now_ns = time.monotonic_ns()
                 if now_ns >= next_tick_ns:
                     next_tick_ns = now_ns + round(TICK_S * NS_PER_S)
                     self._tick(now_ns)
         self._waker.close()
+
+    def _turn(self, selector: selectors.BaseSelector) -> None:
+        """Waits, and takes what is there. Whether there is more the selector tells: to read
+        until that fails costs more, for mostly there is none."""
+        ready = selector.select(self._patience_s())
+        for _ in range(MAX_READS):
+            if not ready:
+                return
+            for key, _ in ready:
+                if key.data < 0:
+                    self._waker.drain()
+                else:
+                    self._receive(key.data)
+            ready = selector.select(0)
 
     def _patience_s(self) -> float:
         due_ns = self._timeout_ns()
@@ -122,8 +135,7 @@ class UdpServer:
         return min(TICK_S, max(0, due_ns - time.monotonic_ns()) / NS_PER_S)
 
     def _receive(self, index: int) -> None:
-        """Takes one datagram. Whether there are more the selector knows: to read until that
-        fails costs more, for mostly there are none."""
+        """Takes one datagram."""
         sock = self._sockets[index]
         try:
             if self._asks_local[index]:

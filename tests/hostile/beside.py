@@ -204,7 +204,10 @@ class Unplugged:
         assert (back - first) / SECOND_BYTES > self.OUT_S - 1
 
     def _sounds(self) -> bool:
-        """Whether there is sound where the last fifth of a second of the recording begins."""
+        """Whether there is sound where the last fifth of a second of the recording begins,
+        which has that minute."""
+        if recorded_bytes(self._sink) < self.OUT_S * SECOND_BYTES:
+            return False
         with self._sink.open("rb") as file:
             file.seek(-SECOND_BYTES // 5, os.SEEK_END)
             return any(file.read(BLOCK_BYTES))

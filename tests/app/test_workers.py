@@ -279,6 +279,7 @@ def test_a_replacement_that_cannot_start_costs_the_others_nothing(stage: Stage) 
     (stage.folder / "sitecustomize.py").write_text(hook)
     os.kill(workers(server)[0], signal.SIGKILL)
     wait_until(lambda: any(c.said.count("stream:") > 1 for c in clients), "one comes back")
+    wait_until(lambda: all("received" in c.stream for c in clients), "both have a stream")
     counts = [client.stream["received"] for client in clients]
     wait_until(
         lambda: all(c.stream["received"] > n + 300 for c, n in zip(clients, counts, strict=True)),

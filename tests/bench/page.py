@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import random
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -156,15 +157,19 @@ PLOTS = {
 }
 
 
-def write(found: Mapping[str, str]) -> None:
-    """found: what each bench has printed; SCHEMES_PLOT is there already."""
+def write(measured: Mapping[str, str]) -> None:
+    """measured: what each bench has printed; of others the page keeps what it has.
+    SCHEMES_PLOT is there already."""
     DRIFT_PLOT.write_text(_drift_plot(), "utf-8")
+    found = {**kept(), **measured}
     missed = {
         name: [line for line in text.splitlines() if "MISSED" in line]
         for name, text in found.items()
     }
     parts = [_head(missed)]
     for name, title, about in SECTIONS:
+        if name not in found:
+            continue
         parts.append(f"## {title}\n\n    ./dev bench --only {name}\n")
         if about:
             parts.append(f"{about}\n")
@@ -175,6 +180,13 @@ def write(found: Mapping[str, str]) -> None:
     PAGE.write_text("\n".join(parts), "utf-8")
 
 
+def kept() -> dict[str, str]:
+    """What the page has of each bench."""
+    text = PAGE.read_text("utf-8") if PAGE.exists() else ""
+    section = re.compile(r"^    \./dev bench --only (\w+)\n.*?^```text\n(.*?)^```$", re.M | re.S)
+    return {match[1]: match[2] for match in section.finditer(text)}
+
+
 def _head(missed: Mapping[str, list[str]]) -> str:
     count = sum(map(len, missed.values()))
     rows = "".join(
@@ -182,13 +194,13 @@ def _head(missed: Mapping[str, list[str]]) -> str:
         for name, lines in missed.items()
         for line in lines
     )
-    verdict = f"Not reached in this run:\n\n{rows}" if count else "Everything was reached.\n"
+    verdict = f"Not reached:\n\n{rows}" if count else "Everything was reached.\n"
     return (
         "# Performance\n\n"
-        "Written by `./dev bench --write`, which measures everything on this page anew;"
-        " `./dev bench --quick` gives rougher figures within two minutes. Rows that have"
-        " something to reach say `ok` or `MISSED`.\n\n"
-        f"This run: Python {platform.python_version()}, {processor()}, with a load of"
+        "Written by `./dev bench --write`, which measures everything on this page anew, or with"
+        " `--only NAME` one section; `./dev bench --quick` gives rougher figures within two"
+        " minutes. Rows that have something to reach say `ok` or `MISSED`.\n\n"
+        f"The last run: Python {platform.python_version()}, {processor()}, with a load of"
         f" {os.getloadavg()[2]:.1f} over a quarter of an hour, of which the benches are about 1;"
         " with more, other work was in the way, and delays are longer than they need to be."
         " Figures depend on the machine; ratios, taken within one run, less so.\n\n"

@@ -16,10 +16,10 @@ from types import TracebackType
 from typing import TypeAlias
 
 from echowarp.errors import EchoWarpError
+from echowarp.net.sockets import grow_buffers
 
 LOOPBACK = "127.0.0.1"
 MAX_BYTES = 65_536
-RECEIVE_BUFFER_BYTES = 1 << 20
 ORDER_S = 10.0
 """Longer than the thread can be busy with anything else."""
 
@@ -73,7 +73,7 @@ class Proxy:
         self._thread = threading.Thread(target=self._guarded, name="proxy", daemon=True)
 
     def __enter__(self) -> Proxy:
-        self._udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+        grow_buffers(self._udp)
         self._udp.bind((LOOPBACK, self.port))
         self._selector.register(self._udp, selectors.EVENT_READ, self._from_client)
         self._selector.register(self._wake, selectors.EVENT_READ, self._obey)
@@ -197,6 +197,7 @@ class Proxy:
             return  # Windows tells here that a client has gone
         if address not in self._clients:
             upstream = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            grow_buffers(upstream)
             upstream.connect(self._server)
             self._clients[address] = upstream
             self._selector.register(

@@ -1,8 +1,9 @@
 """When the receiver of a stream asks for a block that did not come.
 
 A gap shows by a later block, or by a block that is one block time overdue. The
-first request leaves one guard later (reordering is not loss), further ones each
-RTO, as long as the answer can still come before its block is due to be played.
+first request leaves one guard later (reordering is not loss), four more an RTO apart
+and then each after twice the time, for a network that stands still answers once it moves
+again; as long as the answer can still come before its block is due to be played.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from echowarp.wire.serial import wrap
 MS = 1_000_000
 S = 1_000 * MS
 
-MAX_REPEATS = 4
+QUICK_REPEATS = 4
 RING_NS = S
 """What lies further back the sender no longer has."""
 MAX_OVERDUE_BLOCKS = 8
@@ -108,16 +109,16 @@ class RequestTimers:
         for seq, timer in list(self._timers.items()):
             if timer.next_ns > now_ns:
                 continue
-            if timer.asked > MAX_REPEATS or not self._in_time(seq, now_ns):
+            if not self._in_time(seq, now_ns):
                 del self._timers[seq]
                 continue
             timer.asked += 1
-            timer.next_ns = now_ns + self._rto_ns
+            timer.next_ns = now_ns + (self._rto_ns << max(0, timer.asked - QUICK_REPEATS))
             due.append(seq)
         return _as_requests(sorted(due))
 
     def _in_time(self, seq: int, now_ns: int) -> bool:
-        if seq < self._due_seq:
+        if seq < self._due_seq or now_ns - self._noticed[seq] > RING_NS:
             return False
         if self._due_ns is None:
             return True

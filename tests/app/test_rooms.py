@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import subprocess
+import time
 from collections.abc import Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,7 +25,6 @@ PIECE = 200
 QUIET = 100
 """Below this level of a piece, the rounding of samples would count too much."""
 LEAD_S, SOUND_S = 0.2, 0.8
-PIPE_BYTES = 4096
 PATIENT = ("--latency", "2000")
 """Blocks wait for as long as a busy machine may hold them up."""
 
@@ -103,13 +103,14 @@ def hears_all(program: Program, names: Set[str | None]) -> None:
 
 
 def feed(programs: Sequence[Program], sounds: Sequence[bytes]) -> None:
-    """Has all of them say these, all at once, and no more. Returns when they nearly have."""
+    """Has all of them say these, all at once, and no more. Their pipes hold it all, so that
+    none runs dry on a busy machine."""
 
     def fill(program: Program, pcm: bytes) -> None:
         stdin = program.process.stdin
         assert stdin is not None
         if hasattr(fcntl, "F_SETPIPE_SZ"):
-            fcntl.fcntl(stdin, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+            fcntl.fcntl(stdin, fcntl.F_SETPIPE_SZ, len(pcm))
         stdin.write(pcm)
         stdin.close()
 
@@ -148,6 +149,7 @@ def test_each_hears_exactly_the_others(
     for first in range(0, people, at_once):
         turn = range(first, min(people, first + at_once))
         feed([members[n] for n in turn], [raw(said[n], n, people) for n in turn])
+        time.sleep(LEAD_S + SOUND_S)
     for n, each in enumerate(members):
         hears_all(each, {f"user{n}"})
     for each in members:

@@ -1,19 +1,22 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from echowarp.session.requests import MAX_OVERDUE_BLOCKS, RequestTimers
+from echowarp.session.requests import MAX_OVERDUE_BLOCKS, RING_NS, RequestTimers
 from echowarp.wire.feedback import Request
 
 MS = 1_000_000
 S = 1_000 * MS
 BLOCK = 5 * MS
+RTO = 10 * MS
 
 
 def timers(first: int = 0) -> RequestTimers:
     made = RequestTimers(next_seq=first, block_ns=BLOCK)
-    made.set_round_trip(srtt_ns=8 * MS, rto_ns=10 * MS)
+    made.set_round_trip(srtt_ns=8 * MS, rto_ns=RTO)
     return made
 
 
@@ -31,6 +34,7 @@ def test_a_gap_is_asked_for_after_the_guard_and_each_rto() -> None:
     made.pause()
     made.arrived(103, 15 * MS)
     made.pause()
+    made.set_playout(101, 70 * MS)
     assert run(made, S) == [(at, Request(101, 0b11)) for at in (17.0, 27.0, 37.0, 47.0, 57.0)], (
         "once and four times again"
     )
@@ -72,7 +76,7 @@ def test_an_outage_is_not_asked_about_for_ever() -> None:
     sent = run(made, 60 * S)
     asked = {request.seq + k for _, request in sent for k in request.offsets()}
     assert asked == set(range(1, MAX_OVERDUE_BLOCKS + 1))
-    assert len(sent) <= 5 * MAX_OVERDUE_BLOCKS
+    assert max(at for at, _ in sent) <= 2 * 1000
     assert made.timeout_ns() is None
 
 
@@ -110,8 +114,22 @@ def test_playout_that_grows_makes_room_for_repeats() -> None:
     made.arrived(0, 0)
     made.arrived(2, 10 * MS)
     made.pause()
-    made.set_playout(1, 200 * MS)
+    made.set_playout(1, 65 * MS)
     assert len(run(made, S)) == 5
+
+
+def test_a_network_that_stands_still_is_asked_less_and_less_often() -> None:
+    made = timers()
+    made.arrived(0, 0)
+    made.arrived(2, 10 * MS)
+    made.pause()
+    made.set_playout(1, 3 * S)
+    asked_ms = [at for at, _ in run(made, 3 * S)]
+    apart = [b - a for a, b in pairwise(asked_ms)]
+    assert apart[:4] == [RTO / MS] * 4
+    assert apart[4:] == [RTO / MS * 2**n for n in range(1, len(apart) - 3)]
+    assert RING_NS / 2 < asked_ms[-1] * MS <= RING_NS + RTO
+    assert made.timeout_ns() is None
 
 
 def test_the_guard_grows_with_reordering() -> None:

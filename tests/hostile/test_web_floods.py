@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.hostile.attackers import new_host
-from tests.processes import LOOPBACK, Stage
+from tests.processes import LOOPBACK, Stage, wait_until
 from tests.visitor import Door, serve
 
 REQUEST = b"GET /status HTTP/1.1\r\nHost: localhost\r\n"
@@ -30,6 +30,7 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
         yield made
         assert server.running and client.running
         assert "opens anew" not in server.said and "Traceback" not in server.said
+        wait_until(lambda: client.stream, "the client has figures")
         stream = client.stream
         assert client.leave() == 0, client.said
         assert stream["lost"] == 0, client.said

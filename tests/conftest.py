@@ -16,8 +16,11 @@ settings.register_profile(
 )
 settings.load_profile("echowarp")
 
-TOGETHER = {Path(__file__).parent / "hostile"}
+TESTS = Path(__file__).parent
+TOGETHER = {TESTS / "hostile"}
 """Folders whose files share one server, and so one process."""
+LONGEST = [TESTS / path for path in ("hostile", "web", "app/test_rooms.py", "soak", "app")]
+"""What takes longest comes first, so that several processes end at nearly one time."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -25,3 +28,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         group = item.path.parent if item.path.parent in TOGETHER else item.path
         item.add_marker(pytest.mark.xdist_group(str(group)))
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    places = {item.path, *item.path.parents}
+    return next((n for n, path in enumerate(LONGEST) if path in places), len(LONGEST))

@@ -13,9 +13,9 @@ from echowarp.media.rate_converter import RateConverter
 class Stream:
     """Random sound, and how much of it was taken."""
 
-    def __init__(self, fmt: Format) -> None:
+    def __init__(self, fmt: Format, frames: int) -> None:
         self.fmt = fmt
-        self.pcm = random.Random(5).randbytes(fmt.frame_bytes * 30_000)
+        self.pcm = random.Random(5).randbytes(fmt.frame_bytes * frames)
         self.taken: list[int] = []
 
     def pull(self, frames: int) -> bytes:
@@ -34,7 +34,8 @@ class Stream:
 def test_the_device_gets_its_frames_and_the_stream_gives_no_more(
     rate_in: int, rate_out: int, channels: int, frames: int
 ) -> None:
-    stream = Stream(Format(rate=rate_in, channels=2, block_frames=5))
+    enough = 2_000 * rate_in // rate_out + 500
+    stream = Stream(Format(rate=rate_in, channels=2, block_frames=5), enough)
     made = PullConverter(stream.fmt, rate_out, channels)
     calls = 2_000 // frames
     pulls = [made.pull(frames, stream.pull) for _ in range(calls)]
@@ -55,7 +56,7 @@ def test_the_device_gets_its_frames_and_the_stream_gives_no_more(
 
 
 def test_another_number_of_channels_alone_holds_nothing_back() -> None:
-    stream = Stream(Format(rate=48_000, channels=2, block_frames=240))
+    stream = Stream(Format(rate=48_000, channels=2, block_frames=240), 480)
     made = PullConverter(stream.fmt, 48_000, 1)
     assert made.pull(240, stream.pull) == remix(stream.pcm[:960], 2, 1)
     assert stream.taken == [240]

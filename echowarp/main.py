@@ -15,16 +15,13 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from echowarp import __version__
-from echowarp.config.argv import TESTS, Command, Invocation, parse_command_line
+from echowarp.config.argv import CACHE, TESTS, Command, Invocation, parse_command_line
 from echowarp.config.conf import write_conf
 from echowarp.config.help import cache_help_text, help_text
 from echowarp.config.settings import Settings
 from echowarp.errors import ConfigError, EchoWarpError, StorageError
 from echowarp.ui.logs import set_up_logging
 from echowarp.ui.terminal import Terminal, wants_live_line
-
-CACHE = "cache"
-"""The first word of a command of its own."""
 
 log = logging.getLogger("echowarp.main")  # also when this module is run as __main__
 

@@ -7,6 +7,7 @@ import logging
 import os
 import tempfile
 
+from echowarp.errors import ConfigError
 from echowarp.session.address import IpNetwork, network_text
 from echowarp.session.bans import BanList, parse_ban_list
 
@@ -25,6 +26,13 @@ def read_ban_file(path: str) -> BanList:
         more = ", ..." if len(bad_lines) > SHOWN_LINES else ""
         log.warning("%s: not an address, skipped: line %s%s", path, shown, more)
     return bans
+
+
+def check_ban_file(path: str) -> None:
+    """Raises ConfigError when no ban could be written there, as there is no such folder."""
+    folder = os.path.dirname(os.path.realpath(path))
+    if not os.path.isdir(folder):
+        raise ConfigError(f"--ban_list {path}: there is no folder {folder}")
 
 
 def _text(path: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from echowarp.app.ban_file import check_ban_file
 from echowarp.app.ends import open_source
 from echowarp.app.server import ServerApp
 from echowarp.app.stats import StatsWriter, stream_fields
@@ -38,6 +39,7 @@ ONLY_LISTENERS = "without a password, --ssl stops listeners on the path only"
 def run_server(settings: Settings, terminal: Terminal) -> None:
     """Serves until finished or stopped. Raises EchoWarpError."""
     signals = Signals()
+    check_ban_file(settings.ban_list)
     prs, presence = encode_password(settings.password), Presence()
     sockets, entrance = open_server_sockets(settings.bind, settings.udp_port), None
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Mapping
 from typing import Any, TextIO
 
@@ -58,6 +59,8 @@ class StatsWriter:
         self._file: TextIO | None = None
         if path == "-":
             return
+        if os.path.isdir(path):
+            raise ConfigError(f"--stats {path}: is a folder, not a file to write to")
         try:
             self._file = open(path, "w" if overwrite else "x", encoding="utf-8")  # noqa: SIM115
         except FileExistsError:

@@ -8,11 +8,11 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
 
 from echowarp.app.cache_store import CacheStore
 from echowarp.app.web_files import FIELDS, SNIFF_BYTES, STRANGE_POLICY, sound_type
 from echowarp.errors import StorageError
+from echowarp.net.unsent import Piece, Unsent
 from echowarp.session.file_cache import CacheConnection
 from echowarp.wire.file_cache import MAX_MESSAGE_BYTES
 from echowarp.wire.http import Request
@@ -35,7 +35,6 @@ READ_BYTES = 1 << 16
 PIECE_BYTES = 1 << 16
 
 Serve = Callable[[socket.socket], None]
-Piece: TypeAlias = bytes | bytearray | memoryview
 
 
 def lent(sock: socket.socket, serve: Serve, before: Sequence[Piece]) -> None:
@@ -123,10 +122,10 @@ def _answer(sock: socket.socket, web: WebSocket, cache: CacheConnection) -> None
 
 def _send(sock: socket.socket, *pieces: Piece) -> None:
     """Sends all of them. Each step, not the whole, has the socket's time."""
-    for piece in pieces:
-        view = memoryview(piece)
-        while view:
-            view = view[sock.send(view[:PIECE_BYTES]) :]
+    unsent = Unsent()
+    unsent.add(pieces)
+    while unsent:
+        unsent.send(sock)
 
 
 def serve_file(store: CacheStore, request: Request, stream: str) -> Serve:

@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 import ssl
+import stat
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ VALID = datetime.timedelta(days=820)
 """Some systems take none that is valid for longer than 825 days."""
 RENEW = datetime.timedelta(days=30)
 NAME = "web-certificate.pem"
+OWNER_ONLY = 0o600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +57,13 @@ def _no_passphrase() -> str:
 
 def _load_problem(certificate: str, key: str | None, error: Exception) -> str:
     if isinstance(error, ssl.SSLError):
-        reason = "the key is not that of the certificate" if "MISMATCH" in str(error) else None
-        return f"--web_cert {certificate}: {reason or 'no certificate with its key (PEM)'}"
+        if "MISMATCH" in str(error):
+            reason = "the key is not that of the certificate"
+        elif key is None:
+            reason = "it has no private key (PEM) in it: give that with --web_key"
+        else:
+            reason = f"there is no certificate in it, or no private key in --web_key {key} (PEM)"
+        return f"--web_cert {certificate}: {reason}"
     if isinstance(error, OSError):
         where = f"--web_key {key}" if key and not os.access(key, os.R_OK) else None
         return f"{where or f'--web_cert {certificate}'}: {error.strerror}"
@@ -76,6 +83,7 @@ def find_certificate(settings: Settings) -> WebCertificate:
         path = data_folder() / NAME
         if not _is_good(path):
             _make(path)
+        _keep_from_others(path)
         found = WebCertificate(
             certificate=str(path), key=None, facts=_read(str(path), ""), is_own=True
         )
@@ -119,6 +127,20 @@ def _is_good(path: Path) -> bool:
         log.warning("%s is about to expire and is made anew: its fingerprint changes", path)
         return False
     return True
+
+
+def _keep_from_others(path: Path) -> None:
+    """Makes sure that the key is its owner's alone, as it was made."""
+    if sys.platform == "win32":
+        return
+    try:
+        if stat.S_IMODE(path.stat().st_mode) & ~OWNER_ONLY:
+            path.chmod(OWNER_ONLY)
+            log.warning("%s could be read by others, who may have its key: no longer", path)
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: others may read its key, and that cannot be changed: {error.strerror}"
+        ) from error
 
 
 def _make(path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from enum import Enum, auto
 from typing import BinaryIO
 
@@ -24,6 +25,9 @@ from echowarp.config.password import (
 )
 from echowarp.config.settings import Settings
 from echowarp.errors import ConfigError
+
+CACHE = "cache"
+"""The first word of a command of its own."""
 
 
 class Command(Enum):
@@ -89,6 +93,8 @@ def parse_command_line(
     """
     if not argv:
         return Invocation(command=Command.ASK)
+    if not argv[0].startswith("-") and get_close_matches(argv[0].lower(), (CACHE,)):
+        raise ConfigError(f"there is no command {argv[0]!r}: did you mean {CACHE}?")
     given = given_options(argv, OPTIONS)
     command = next((_COMMANDS[option] for option in _COMMANDS if option in given), Command.RUN)
     if command in (Command.HELP, Command.VERSION):

@@ -63,6 +63,9 @@ def check(settings: Settings, called: Callable[[Option], str] = by_key) -> tuple
         raise ConfigError(
             f"{name('web_port')} and {name('udp_port')} are the same: give one of them another"
         )
+    serves_web = settings.is_server and settings.web_port is not None
+    if serves_web and settings.web_key is not None and settings.web_cert is None:
+        raise ConfigError(f"{name('web_key')} needs its certificate: give {name('web_cert')}")
     end = "source" if settings.is_server else "sink"
     if settings.follow_default and getattr(settings, end) != "device":
         raise ConfigError(f"{name('follow_default')} needs a device: {name(end)} is another")
@@ -90,6 +93,8 @@ def _check_talking(settings: Settings, name: Callable[[str], str]) -> None:
 def _notices(settings: Settings, name: Callable[[str], str]) -> Iterator[str]:
     mode, other = (Role.SERVER, Role.CLIENT) if settings.is_server else (Role.CLIENT, Role.SERVER)
     idle = [key for key in BY_KEY if BY_KEY[key].role is other and _is_given(settings, key)]
+    if settings.talks and settings.source.startswith(kinds.CACHE_PREFIX):
+        idle = [key for key in idle if key != "cache_dir"]
     if idle:
         yield f"no effect in {mode.value} mode: {', '.join(map(name, idle))}"
     if settings.is_server and not settings.talkback:
@@ -115,18 +120,16 @@ def _notices(settings: Settings, name: Callable[[str], str]) -> Iterator[str]:
         idle = [key for key in keys if _is_given(settings, key)]
         if idle:
             yield f"no effect without {name('web_port')}: {', '.join(map(name, idle))}"
-    elif settings.is_server and settings.web_key is not None and settings.web_cert is None:
-        yield f"no effect without {name('web_cert')}: {name('web_key')}"
     if settings.is_server:
         idle = [key for key in DEVICE_SOURCE_ONLY if _is_given(settings, key)]
         if settings.source != "device" and idle:
             names = ", ".join(map(name, idle))
             yield f"no effect with {name('source')} {settings.source}: {names}"
-        file_only = [key for key in FORMAT if _is_given(settings, key)]
-        if _is_wav(settings.source) and file_only:
-            names = ", ".join(map(name, file_only))
-            yield f"no effect with {name('source')} {settings.source}, which has its own: {names}"
     sends = settings.is_server or settings.talks
+    idle = [key for key in FORMAT if _is_given(settings, key)]
+    if sends and _is_wav(settings.source) and idle:
+        names = ", ".join(map(name, idle))
+        yield f"no effect with {name('source')} {settings.source}, which has its own: {names}"
     if sends and settings.loop and not _is_wav(settings.source):
         yield f"no effect unless {name('source')} is a WAV file: {name('loop')}"
 

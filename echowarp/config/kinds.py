@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from reprlib import repr as short_repr
@@ -26,6 +27,8 @@ MAX_LATENCY_MS = 2000
 MIN_TONE_HZ, MAX_TONE_HZ = 20, 20_000
 CACHE_PREFIX = "cache:"
 """Before the id of a file in the cache, where a source is named."""
+_HOST = re.compile(r"\[[^\[\]]+\]|[^\[\]]+")
+"""An IPv6 address may stand in brackets."""
 
 
 def truth(text: str) -> bool:
@@ -92,8 +95,10 @@ def host(text: str) -> str:
         raise ValueError("it is empty: give a host name or an address")
     if not text.isprintable() or " " in text:
         raise ValueError(f"{short_repr(text)} is neither a host name nor an address")
-    if text.count(":") == 1:
+    if "]:" in text or text.count(":") == 1:
         raise ValueError(f"{short_repr(text)} has a port in it: give that as udp_port")
+    if not _HOST.fullmatch(text):
+        raise ValueError(f"{short_repr(text)} is neither a host name nor an address")
     return text
 
 

@@ -5,18 +5,17 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import ipaddress
-import itertools
 import os
 import selectors
 import socket
 import ssl
 import time
-from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from echowarp.errors import ConnectError, RefusedError
 from echowarp.net.client_link import connect
+from echowarp.net.unsent import Unsent
 from echowarp.wire.http_fields import HttpError
 from echowarp.wire.http_target import WsUri
 from echowarp.wire.http_values import basic_authorization
@@ -30,9 +29,6 @@ MAX_MESSAGE_BYTES = 8 << 20
 HANDSHAKE_S = 10.0
 """For TLS and HTTP together."""
 CLOSING_S = 1.0
-MAX_PIECES = 512
-"""In one system call; systems take 1024 and more."""
-_HAS_SENDMSG = hasattr(socket.socket, "sendmsg")
 _REFUSED = (401, 403, 429)
 
 
@@ -63,7 +59,7 @@ class WebSocketLink:
     """
 
     def __init__(self, uri: WsUri, *, password: str | None, trust: Trust) -> None:
-        self._unsent: deque[memoryview] = deque()
+        self._unsent = Unsent()
         self._over: Closed | None = None
         fields = () if password is None else (("Authorization", _basic(password)),)
         self._sock = connect(uri.host, uri.port)
@@ -116,7 +112,8 @@ class WebSocketLink:
         ready = self._selector.select(0 if held else seconds)
         if not ready and not held:
             return None
-        self._receive()
+        if held or any(mask & selectors.EVENT_READ for _, mask in ready):
+            self._receive()
         self._flush()
         return self._messages()
 
@@ -184,26 +181,13 @@ class WebSocketLink:
         try:
             while self._unsent or self._ws.queued_bytes:
                 if not self._unsent:
-                    self._unsent.extend(map(memoryview, self._ws.to_send()))
-                self._sent(self._send_some())
+                    self._unsent.add(self._ws.to_send())
+                self._unsent.send(self._sock)
         except (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return
         except OSError:
             self._unsent.clear()
             self._ws.to_send()
-
-    def _send_some(self) -> int:
-        pieces = list(itertools.islice(self._unsent, MAX_PIECES))
-        if isinstance(self._sock, ssl.SSLSocket) or not _HAS_SENDMSG:
-            # What was refused has to be offered again as it was: its beginning is the same.
-            return self._sock.send(b"".join(pieces))
-        return self._sock.sendmsg(pieces)
-
-    def _sent(self, count: int) -> None:
-        while count and count >= len(self._unsent[0]):
-            count -= len(self._unsent.popleft())
-        if count:
-            self._unsent[0] = self._unsent[0][count:]
 
 
 class _Randomness:

@@ -6,7 +6,6 @@ the same states, and only the masks tell a client from a server.
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -18,14 +17,13 @@ from echowarp.wire.websocket_frames import (
     Buffer,
     CloseCode,
     FrameError,
-    FrameHead,
     Opcode,
-    apply_mask,
     pack_close,
+    pack_frame,
     pack_head,
     parse_close,
-    parse_head,
 )
+from echowarp.wire.websocket_messages import MessageReader
 
 NS_PER_S = 1_000_000_000
 CLOSE_NS = 5 * NS_PER_S
@@ -119,17 +117,13 @@ class WebSocket:
     ) -> None:
         assert (role is Role.CLIENT) is (random_bytes is not None), "clients mask, servers do not"
         self.state = State.OPEN
-        self._takes_masked = role is Role.SERVER
+        self._reader = MessageReader(
+            masked=role is Role.SERVER, max_message_bytes=max_message_bytes
+        )
         self._random_bytes = random_bytes
-        self._max_message_bytes = max_message_bytes
         self._ping_after_ns = ping_after_ns
         self._heard_ns = self._pinged_ns = now_ns
         self._close_due_ns = 0
-        self._buffer = bytearray()
-        self._head: FrameHead | None = None
-        self._opcode: Opcode | None = None
-        self._message = bytearray()
-        self._decoder = codecs.getincrementaldecoder("utf-8")()
         self._events: list[WebSocketEvent] = []
         self._out: list[Buffer] = []
         self._pongs = 0
@@ -147,15 +141,14 @@ class WebSocket:
         if self.closed:
             return
         self._heard_ns = self._pinged_ns = now_ns
-        self._buffer += data
+        self._reader.receive(data)
         try:
-            taken = self._read_frames()
+            while not self.closed and (message := self._reader.next_message()) is not None:
+                self._on_message(*message)
         except FrameError as error:
             if self.state is State.OPEN:
                 self._queue(Opcode.CLOSE, pack_close(error.code, str(error)))
             self._end(error.code, str(error), clean=False)
-            return
-        del self._buffer[:taken]
 
     def receive_eof(self) -> None:
         """TCP has ended: by the peer, or by a failure of the network."""
@@ -182,6 +175,7 @@ class WebSocket:
         if self.state is State.OPEN:
             self._queue(Opcode.CLOSE, pack_close(code, reason))
             self._close_due_ns = now_ns + CLOSE_NS
+            self._reader.drop_messages()
             self._to(State.CLOSING)
 
     def to_send(self) -> list[Buffer]:
@@ -223,79 +217,12 @@ class WebSocket:
     def _silent_ns(self, ping_after_ns: int) -> int:
         return self._heard_ns + SILENT_PINGS * ping_after_ns
 
-    def _read_frames(self) -> int:
-        """Reads what is whole. Returns how many bytes of the buffer are done with."""
-        at, buffer = 0, self._buffer
-        while not self.closed:
-            head = self._head
-            if head is None:
-                head = parse_head(buffer, at, masked=self._takes_masked)
-                if head is None:
-                    break
-                at += head.head_bytes
-                self._check(head)
-            ready = min(head.payload_bytes, len(buffer) - at)
-            whole = ready == head.payload_bytes
-            if not whole and not (ready and self._is_text(head)):
-                self._head = head
-                break
-            with memoryview(buffer) as view, view[at : at + ready] as piece:
-                payload = apply_mask(piece, head.mask) if head.mask else bytes(piece)
-            at += ready
-            self._head = None if whole else self._rest(head, ready)
-            self._on_payload(head, payload, last=whole and head.final)
-        return at
-
-    def _is_text(self, head: FrameHead) -> bool:
-        """Text is read as it comes, so that what is no UTF-8 is told at once."""
-        return Opcode.TEXT in (head.opcode, self._opcode) and head.opcode < Opcode.CLOSE
-
-    def _rest(self, head: FrameHead, taken: int) -> FrameHead:
-        """What is still to come of a frame, as if it had been sent in fragments."""
-        turn = taken % MASK_BYTES
-        mask = head.mask[turn:] + head.mask[:turn]
-        left = head.payload_bytes - taken
-        return FrameHead(head.final, Opcode.CONTINUATION, left, mask, head.head_bytes)
-
-    def _check(self, head: FrameHead) -> None:
-        if head.opcode >= Opcode.CLOSE:
-            return
-        if (head.opcode is Opcode.CONTINUATION) is (self._opcode is None):
-            raise FrameError("a fragment out of turn")
-        if len(self._message) + head.payload_bytes > self._max_message_bytes:
-            text = f"a message of more than {self._max_message_bytes} bytes"
-            raise FrameError(text, CloseCode.TOO_BIG)
-
-    def _on_payload(self, head: FrameHead, payload: bytes, *, last: bool) -> None:
-        if head.opcode >= Opcode.CLOSE:
-            self._on_control(head.opcode, payload)
-            return
-        opcode = head.opcode if self._opcode is None else self._opcode
-        if opcode is Opcode.TEXT:
-            self._check_text(payload, last=last)
-        if last and self._message:
-            payload = bytes(self._message + payload)
-        elif not last and self.state is State.OPEN:
-            self._message += payload
-        if not last:
-            self._opcode = opcode
-            return
-        self._opcode = None
-        self._message = bytearray()
-        if self.state is State.OPEN:
-            is_text = opcode is Opcode.TEXT
-            self._events.append(
-                TextMessage(payload.decode()) if is_text else BinaryMessage(payload)
-            )
-
-    def _check_text(self, payload: bytes, *, last: bool) -> None:
-        try:
-            self._decoder.decode(payload, last)
-        except UnicodeDecodeError:
-            raise FrameError("a text that is not UTF-8", CloseCode.INVALID_TEXT) from None
-
-    def _on_control(self, opcode: Opcode, payload: bytes) -> None:
-        if opcode is Opcode.PING:
+    def _on_message(self, opcode: Opcode, payload: bytes) -> None:
+        if opcode is Opcode.BINARY:
+            self._events.append(BinaryMessage(payload))
+        elif opcode is Opcode.TEXT:
+            self._events.append(TextMessage(payload.decode()))
+        elif opcode is Opcode.PING:
             if self._pongs < MAX_PONGS:
                 self._pongs += 1
                 self._send(Opcode.PONG, payload)
@@ -316,20 +243,20 @@ class WebSocket:
     def _queue(self, opcode: Opcode, payload: Buffer) -> None:
         size = len(payload)
         if self._random_bytes is not None:
-            mask = self._random_bytes(MASK_BYTES)
-            head, payload = pack_head(opcode, size, mask), apply_mask(payload, mask)
-        else:
-            head = pack_head(opcode, size)
+            frame: Buffer = pack_frame(opcode, payload, self._random_bytes(MASK_BYTES))
+            self.queued_bytes += len(frame)
+            self._out.append(frame)
+            return
+        head = pack_head(opcode, size)
+        self.queued_bytes += len(head) + size
         if size < INLINE_BYTES:
-            self._out.append(b"".join((head, payload)))
+            self._out.append(head + payload)
         else:
             self._out += (head, payload)
-        self.queued_bytes += len(head) + size
 
     def _end(self, code: int, reason: str, *, clean: bool) -> None:
         self._to(State.CLOSED)
-        self._buffer.clear()
-        self._message = bytearray()
+        self._reader.clear()
         self._events.append(Closed(code, reason, clean))
 
     def _to(self, state: State) -> None:

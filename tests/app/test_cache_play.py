@@ -16,7 +16,7 @@ from echowarp.wire.http_target import parse_ws_uri
 from tests.app.test_run_cache import Bench
 from tests.cache_server import Foreign
 from tests.processes import Stage
-from tests.recordings import speech_wav
+from tests.recordings import read_pcm, speech_wav
 
 
 @pytest.fixture
@@ -99,3 +99,20 @@ def test_a_server_sends_a_file_of_its_cache(bench: Bench, tmp_path: Path) -> Non
             "--cache_dir", str(tmp_path / "cache"), source="cache:speech.1", ready=False
         )
         assert missing.ends() == 2 and "no 'speech.1' in the cache" in missing.said
+
+
+def test_talkers_send_a_file_of_the_cache_here(bench: Bench, tmp_path: Path) -> None:
+    pcm = speech(bench, 1)
+    bench.run(bench.serve(), "-i", "in.wav", "--upload_only", "--id", "Speech.1")
+    folder = tmp_path / "stage"
+    with Stage(folder) as stage:
+        stage.server(source="none")
+        sends = ("--source", "cache:Speech.1", "--cache_dir", str(tmp_path / "cache"))
+        bob = stage.client("--nickname", "bob", "--auto_answer", *sends, sink="heard.wav")
+        bob.says("here as bob")
+        ann = stage.client("--nickname", "ann", "--call", "bob", *sends)
+        assert ann.ends() == 0
+        assert "no effect" not in ann.said
+        bob.says("hung up")
+        assert bob.leave() == 0
+        assert read_pcm(folder / "heard.wav")[2] == pcm

@@ -95,10 +95,17 @@ class TestBans:
         assert stage.client("--duration", "0.1").ends() == 0
 
     def test_a_list_that_cannot_be_written_is_said_and_the_ban_holds(self, stage: Stage) -> None:
-        server = stage.server("-r", "1", "--ban_list", "/nowhere/bans.txt")
+        folder = stage.folder / "bans"
+        folder.mkdir()
+        server = stage.server("-r", "1", "--ban_list", "bans/list.txt")
+        folder.rmdir()
         assert stage.client(password="wrong").ends() == 3
         server.says("could not be saved")
         assert "banned" in complaint(stage.client(), 3)
+
+    def test_a_list_in_a_folder_that_is_not_there(self, stage: Stage) -> None:
+        server = stage.server("--ban_list", "nowhere/bans.txt", ready=False)
+        assert "--ban_list nowhere/bans.txt: there is no folder" in complaint(server, 2)
 
 
 def test_a_full_server(stage: Stage) -> None:

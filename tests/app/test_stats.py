@@ -72,6 +72,12 @@ def test_on_standard_error(stage: Stage) -> None:
     assert all(line.keys() == LINE for line in lines)
 
 
+def test_a_folder_is_no_file(stage: Stage) -> None:
+    server = stage.server("--stats", ".", "--overwrite", stats=False, ready=False)
+    assert server.ends() == 2
+    assert "--stats .: is a folder" in server.said.splitlines()[-1]
+
+
 def test_a_relay_has_no_stream_of_its_own(stage: Stage) -> None:
     server = stage.server(source="none")
     client = stage.client()

@@ -48,6 +48,19 @@ def test_it_is_made_once(kept: Path) -> None:
     assert first.context().minimum_version is ssl.TLSVersion.TLSv1_2
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="files have no modes there")
+def test_a_key_that_others_could_read_is_kept_from_them(
+    kept: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    find_certificate(Settings())
+    content = kept.read_bytes()
+    kept.chmod(0o644)
+    find_certificate(Settings())
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert kept.read_bytes() == content
+    assert "could be read by others" in caplog.text
+
+
 @pytest.mark.parametrize(("days", "stays"), [(RENEW.days + 1, True), (RENEW.days - 1, False)])
 def test_it_is_made_anew_before_it_expires(kept: Path, days: float, stays: bool) -> None:
     kept.parent.mkdir()
@@ -80,7 +93,7 @@ def test_the_users_own(tmp_path: Path) -> None:
     find_certificate(Settings(web_cert=str(alone), web_key=str(keys)))
     keys.write_bytes(other)
     cases = [
-        (Settings(web_cert=str(alone)), "no certificate with its key"),
+        (Settings(web_cert=str(alone)), "no private key .* give that with --web_key"),
         (Settings(web_cert=str(alone), web_key=str(keys)), "not that of the certificate"),
         (Settings(web_cert=str(alone), web_key=str(tmp_path / "none")), "--web_key .*none"),
         (Settings(web_cert=str(tmp_path / "none")), "--web_cert .*none"),

@@ -129,6 +129,11 @@ def test_an_error_does_not_show_a_value_that_may_be_the_password(argv: list[str]
     assert "hunter2" not in error(*argv)
 
 
+@pytest.mark.parametrize("word", ["cahce", "Cache", "chache", "caches"])
+def test_a_command_that_is_misspelt(word: str) -> None:
+    assert error(word, "--list") == f"there is no command {word!r}: did you mean cache?"
+
+
 def test_commands() -> None:
     assert parse().command is Command.ASK
     assert parse("-v").command is Command.RUN

@@ -54,7 +54,12 @@ def test_what_a_talker_cannot_be(changes: dict[str, Any], words: str) -> None:
     ("changes", "notices"),
     [
         ({"source": "tone", "sample_rate": 44100, "call": "b", "e2e": "c", "muted": True}, ()),
-        ({"source": "a.wav", "loop": True, "channels": 1}, ()),
+        (
+            {"source": "a.wav", "loop": True, "channels": 1},
+            ("no effect with source a.wav, which has its own: channels",),
+        ),
+        ({"source": "cache:a", "loop": True, "cache_dir": "c"}, ()),
+        ({"source": "tone", "cache_dir": "c"}, ("no effect in client mode: cache_dir",)),
         ({"nickname": None, "source": "tone"}, ("no effect without nickname: source",)),
         (
             {"nickname": None, "muted": True, "agc": True},
@@ -110,8 +115,9 @@ def test_notices(changes: dict[str, Any], notices: tuple[str, ...]) -> None:
 def test_what_a_web_port_cannot_be() -> None:
     with pytest.raises(ConfigError, match="web_port and udp_port are the same"):
         check(Settings(web_port=4415))
-    notices = check(Settings(web_port=8080, web_key="key.pem"))
-    assert notices == ("no effect without web_cert: web_key",)
+    with pytest.raises(ConfigError, match="web_key needs its certificate: give web_cert"):
+        check(Settings(web_port=8080, web_key="key.pem"))
+    assert check(Settings(web_key="key.pem")) == ("no effect without web_port: web_key",)
     assert check(Settings(web_port=8080, web_cert="both.pem")) == ()
 
 

@@ -47,7 +47,7 @@ from echowarp.wire.http_fields import HttpError
 from echowarp.wire.http_target import parse_form, parse_ws_uri
 from echowarp.wire.http_values import basic_credentials, parse_cookies, parse_range
 from echowarp.wire.pairing import parse_pair
-from echowarp.wire.people import pack_people, parse_people
+from echowarp.wire.people import PEOPLE_TYPES, pack_people, parse_people
 from echowarp.wire.records import End, EndReason, Stream, parse_record
 from echowarp.wire.websocket import Role, WebSocket
 from echowarp.wire.websocket_handshake import ClientHandshake, accept_websocket, wants_websocket
@@ -209,7 +209,8 @@ def wire_websocket(data: bytes) -> None:
     ends[0].receive(b"".join(pieces), START_NS)
     for piece in pieces:
         ends[1].receive(piece, START_NS)
-        assert len(ends[1]._message) + len(ends[1]._buffer) <= 2 * 512 + 14
+        kept = ends[1]._reader
+        assert len(kept._message) + len(kept._buffer) <= 2 * 512 + 14
     assert ends[0].events() == ends[1].events()
     assert ends[0].closed == ends[1].closed
     assert [bytes(piece) for piece in ends[0].to_send()] == list(map(bytes, ends[1].to_send()))
@@ -403,8 +404,11 @@ def session_people(data: bytes) -> None:
             now_ns += reader.number() * 100 * MS
             people.handle_timeout(now_ns)
         else:
+            plaintext = reader.piece(reader.number())
+            if not plaintext or plaintext[0] not in PEOPLE_TYPES:
+                continue
             with suppress(ProtocolError):
-                record = parse_people(reader.piece(reader.number()))
+                record = parse_people(plaintext)
                 if record is not None:
                     people.receive(user, record, now_ns)
         for event in people.events():

@@ -11,6 +11,7 @@ from echowarp.wire.websocket_frames import (
     Opcode,
     apply_mask,
     pack_close,
+    pack_frame,
     pack_head,
     parse_close,
     parse_head,
@@ -72,17 +73,22 @@ def test_a_mask_that_is_missing() -> None:
         parse_head(bytearray(b"\x81\x00"), 0, masked=True)
 
 
-@given(st.binary(max_size=300), st.binary(min_size=4, max_size=4))
-def test_a_mask_is_applied_byte_by_byte(payload: bytes, mask: bytes) -> None:
-    slow = bytes(byte ^ mask[n % 4] for n, byte in enumerate(payload))
-    assert apply_mask(payload, mask) == slow
-    assert apply_mask(memoryview(bytearray(slow)), mask) == payload
+@given(st.binary(max_size=300), st.binary(min_size=4, max_size=4), st.integers(0, 9))
+def test_a_mask_is_applied_byte_by_byte(payload: bytes, mask: bytes, at: int) -> None:
+    data = bytearray(at) + payload
+    apply_mask(data, mask, at)
+    assert data == bytes(at) + bytes(byte ^ mask[n % 4] for n, byte in enumerate(payload))
+    apply_mask(data, mask, at)
+    assert data == bytes(at) + payload
 
 
-@pytest.mark.parametrize("size", [8_191, 8_192, 8_193, 65_536])
-def test_large_payloads_are_masked_alike(size: int) -> None:
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 8_192, 65_535, 65_536])
+def test_a_masked_frame(size: int) -> None:
     payload = bytes(n % 251 for n in range(size))
-    assert apply_mask(payload, MASK) == bytes(b ^ MASK[n % 4] for n, b in enumerate(payload))
+    frame = pack_frame(Opcode.BINARY, payload, MASK)
+    head = parse_head(frame, 0, masked=True)
+    assert head is not None and (head.payload_bytes, head.mask) == (size, MASK)
+    assert frame[head.head_bytes :] == bytes(b ^ MASK[n % 4] for n, b in enumerate(payload))
 
 
 @pytest.mark.parametrize("code", [*range(1000, 1004), *range(1007, 1015), 3000, 3999, 4000, 4999])

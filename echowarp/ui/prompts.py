@@ -24,8 +24,13 @@ from echowarp.errors import ConfigError, DeviceError, EchoWarpError
 _Answer = TypeVar("_Answer")
 
 
+NOBODY_ANSWERS = (
+    "nobody is there to answer questions, and no options were given: echowarp --help lists them"
+)
+
+
 class PromptsLeft(EchoWarpError):
-    """The user left the dialogue (Ctrl+C, or the end of input)."""
+    """The user left the dialogue (Ctrl+C)."""
 
     exit_status = 0
 
@@ -64,8 +69,8 @@ def ask_settings(
     conf_files: config files to offer; devices: the devices that fit the settings so
     far, or DeviceError; read_line, read_hidden: show a prompt and read an answer, as
     `input` and `getpass` do; write: shows one line, which comes without a line end.
-    Raises PromptsLeft when reading ends with EOFError or KeyboardInterrupt, and
-    ConfigError when an answer is not text.
+    Raises PromptsLeft when reading ends with KeyboardInterrupt, and ConfigError when it
+    ends with EOFError or an answer is not text.
     """
     dialogue = _Dialogue(
         devices=devices, read_line=read_line, read_hidden=read_hidden, write=write, environ=environ
@@ -76,8 +81,12 @@ def ask_settings(
             return Answers(settings=loaded, save_to=None)
         settings = dialogue.settings()
         return Answers(settings=settings, save_to=dialogue.save_to(settings))
-    except (EOFError, KeyboardInterrupt):
+    except KeyboardInterrupt:
+        write("")  # what is said next gets a line of its own
         raise PromptsLeft("left the questions: nothing was started") from None
+    except EOFError:
+        write("")
+        raise ConfigError("the answers ended before the questions: nothing was started") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"the answer is not {error.encoding} text: set the locale") from None
 

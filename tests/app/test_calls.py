@@ -76,6 +76,7 @@ def test_each_hears_exactly_the_other(
     assert anna.ends() == 0
     bob.says("hung up")
     assert bob.leave() == 0
+    assert "anna is calling: answered\n" in bob.said, "and no key is named for it"
     assert read_pcm(stage.folder / "bob-hears.wav") == anna_says
     assert read_pcm(stage.folder / "anna-hears.wav") == bob_says
     assert ("has the same code" in anna.said) == (code is not None)

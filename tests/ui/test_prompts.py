@@ -7,7 +7,7 @@ import pytest
 
 from echowarp.config.conf import read_conf, write_conf
 from echowarp.config.settings import Settings
-from echowarp.errors import ConfigError, DeviceError
+from echowarp.errors import ConfigError, DeviceError, EchoWarpError
 from echowarp.ui.prompts import Answers, DeviceChoice, PromptsLeft, ask_settings
 
 DEVICES = (
@@ -293,18 +293,26 @@ def test_a_bad_config_file_asks_again(folder: Path) -> None:
 SERVER = ("", "", "", "", "hidden:", "", "", "", NO_SAVE)
 
 
-@pytest.mark.parametrize("reason", [EOFError(), KeyboardInterrupt()])
+@pytest.mark.parametrize(
+    ("reason", "told", "status"),
+    [
+        (KeyboardInterrupt(), "left the questions: nothing was started", 0),
+        (EOFError(), "the answers ended before the questions: nothing was started", 2),
+    ],
+    ids=["interrupt", "end of input"],
+)
 @pytest.mark.parametrize("after", range(len(SERVER)))
-def test_leaving_at_any_question(reason: BaseException, after: int) -> None:
-    with pytest.raises(PromptsLeft) as caught:
-        Script(*SERVER[:after], reason).run()
-    assert caught.value.exit_status == 0
-    assert str(caught.value) == "left the questions: nothing was started"
+def test_leaving_at_any_question(reason: BaseException, told: str, status: int, after: int) -> None:
+    script = Script(*SERVER[:after], reason)
+    with pytest.raises(EchoWarpError) as caught:
+        script.run()
+    assert (str(caught.value), caught.value.exit_status) == (told, status)
+    assert script.shown[-1] == "", "the reason has a line of its own"
 
 
 def test_leaving_at_the_config_files() -> None:
     with pytest.raises(PromptsLeft):
-        Script(EOFError()).run(conf_files=["a.conf"])
+        Script(KeyboardInterrupt()).run(conf_files=["a.conf"])
 
 
 def test_an_answer_that_is_not_text() -> None:

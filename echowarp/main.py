@@ -180,7 +180,8 @@ def _nobody_answers() -> bool:
     except (OSError, ValueError):
         return False
     waits = sys.stdin.isatty() or stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
-    return not waits and not sys.stdin.buffer.peek(1)
+    buffer = sys.stdin.buffer
+    return not waits and isinstance(buffer, io.BufferedReader) and not buffer.peek(1)
 
 
 def _run(settings: Settings, save_to: str | None, notices: Sequence[str]) -> None:

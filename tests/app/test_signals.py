@@ -10,7 +10,7 @@ import time
 import pytest
 
 from tests.app.sounds import has_recorded
-from tests.processes import GOODBYE_S, ROOT, Stage, wait_until
+from tests.processes import GOODBYE_S, ROOT, Program, Stage, wait_until
 from tests.recordings import read_pcm, speech_wav
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
@@ -48,6 +48,20 @@ def test_before_there_is_anything_to_say_goodbye_to(stage: Stage) -> None:
     assert not (stage.folder / "got.wav").exists()
 
 
+def _leaves(program: Program, told: Program, number: int) -> None:
+    """After two signals; the other end has a goodbye more then."""
+
+    def goodbyes() -> int:
+        return told.said.count("goodbye") + told.said.count("closing")
+
+    already, begun_s = goodbyes(), time.monotonic()
+    program.signal(number)
+    wait_until(lambda: time.monotonic() > begun_s + 0.02, "it may have begun to leave")
+    program.signal(number)
+    assert program.ends(patience_s=GOODBYE_S) == 0
+    wait_until(lambda: goodbyes() > already, f"{program.name} has said goodbye")
+
+
 @pytest.mark.parametrize("number", SIGNALS)
 def test_two_in_quick_succession_are_one_goodbye(stage: Stage, number: int) -> None:
     """As they come to a process and to its group. Of a talker, a listener and a server."""
@@ -60,18 +74,7 @@ def test_two_in_quick_succession_are_one_goodbye(stage: Stage, number: int) -> N
     wait_until(lambda: len(anna.stats) and len(anna.stats[-1]["streams"]) == 2, "anna hears bob")
     listener.says("connected")
     for leaving, told in ((bob, server), (listener, server), (server, anna)):
-        already = told.said.count("goodbye") + told.said.count("closing")
-        begun_s = time.monotonic()
-        leaving.signal(number)
-        wait_until(lambda begun_s=begun_s: time.monotonic() > begun_s + 0.02, "it may have begun")
-        leaving.signal(number)
-        assert leaving.ends(patience_s=GOODBYE_S) == 0
-        wait_until(
-            lambda told=told, already=already: (
-                told.said.count("goodbye") + told.said.count("closing") > already
-            ),
-            f"{leaving.name} has said goodbye",
-        )
+        _leaves(leaving, told, number)
     anna.says("bob has left")
     assert anna.leave() == 0
 
@@ -86,7 +89,10 @@ def test_where_the_goodbye_takes_too_long_another_one_ends_it() -> None:
         "print('ready', flush=True)\n"
         "while True:\n"
         "    time.sleep(0.01)\n"
-        "    if signals.asked: print('asked', flush=True); time.sleep(0.3); print('late', flush=True)\n"
+        "    if signals.asked:\n"
+        "        print('asked', flush=True)\n"
+        "        time.sleep(0.3)\n"
+        "        print('late', flush=True)\n"
     )
     command = (sys.executable, "-c", code)
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as hanging:

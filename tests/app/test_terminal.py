@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import signal
+import subprocess
 from collections.abc import Iterator
 
 import pytest

@@ -36,6 +36,8 @@ PLAY_OUT_S = 8.0
 """How long what has been said may take to be played when the server ends: the longest
 target, and how far a file may be behind."""
 LOOK_UP_S = 0.05
+MAX_ENDED = 32
+"""As many as a mix plays at once."""
 
 
 class _Playing(NamedTuple):
@@ -61,6 +63,8 @@ class TalkLoudspeaker:
         self._queue: SimpleQueue[tuple[Iterable[Overheard], int] | None] = SimpleQueue()
         self._streams: dict[tuple[int, int], _Playing] = {}
         """By connection and stream byte."""
+        self._ended: dict[tuple[int, int], tuple[_Playing, int]] = {}
+        """Those that ended last, and one past the last block: an end may come before it."""
         self._failed = False
         self._played_out = threading.Event()
         numbers, volume = count(1), Volume(settings.volume)
@@ -127,9 +131,16 @@ class TalkLoudspeaker:
         if isinstance(found, int):
             if known is not None and known.stream is stream:
                 del self._streams[place]
+                self._ended.pop(place, None)
+                self._ended[place] = known, found
+                if len(self._ended) > MAX_ENDED:
+                    del self._ended[next(iter(self._ended))]
                 self._playback.end(known.key, found)
             return
-        if known is None or known.stream is not stream:
+        ended, end_seq = self._ended.get(place, (None, 0))
+        if ended is not None and ended.stream is stream and found.seq < end_seq:
+            known = ended
+        elif known is None or known.stream is not stream:
             known = self._streams[place] = self._begin(stream, found.seq)
         fmt, first_seq = known.fmt, known.first_seq
         if fmt is not None and _fits(found, fmt) and found.seq >= first_seq:

@@ -117,7 +117,8 @@ class _Run:
         self._played_out = threading.Event()
         self._presence = Presence()
         self.volume = Volume(settings.volume)
-        self._open_card = card or CardSinks(settings, self.volume.gain, self._presence).open
+        cards = CardSinks(settings, self.volume.gain, self._presence)
+        self._open_card = card or cards.open
         self.talker: Talker | None = None
         self._faces: TalkFaces | None = None
         self._plain: OnePlayback | None = None
@@ -127,6 +128,7 @@ class _Run:
                 latency=self._latency,
                 volume=self.volume,
                 card=self._open_card,
+                own_format=(lambda: None) if card else cards.own_format,
                 client=lambda: self.client,
                 supervisor=supervisor,
             )

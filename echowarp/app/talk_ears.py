@@ -16,6 +16,7 @@ from echowarp.app.reception import CaptureTime, ServerClock
 from echowarp.app.talk_sinks import TalkSinks, Told
 from echowarp.app.volume import Volume
 from echowarp.config.settings import Settings
+from echowarp.device.opening import OwnFormat
 from echowarp.device.seams import PulledSink
 from echowarp.media.arrivals import Counters
 from echowarp.media.format import Format
@@ -35,7 +36,7 @@ FULL_PERCENT = 100.0
 class TalkEars:
     """Plays what a talker hears into one sink after another.
 
-    volume: of all that is played; card: opens the sound card for a format. `announced`, `call`,
+    volume: of all that is played; card, own_format: as of TalkSinks. `announced`, `call`,
     `hang_up`, `session_over`, `play_out` and `close` are the control thread's.
     """
 
@@ -46,12 +47,19 @@ class TalkEars:
         latency: Policy | int,
         volume: Volume,
         card: Callable[[Format], PulledSink],
+        own_format: Callable[[], OwnFormat | None],
         told: Told,
     ) -> None:
         self._volume = volume
         self._told = told
         self._sinks = TalkSinks(
-            settings, latency=latency, gain=volume.gain, card=card, told=told, opener=self._open
+            settings,
+            latency=latency,
+            gain=volume.gain,
+            card=card,
+            own_format=own_format,
+            told=told,
+            opener=self._open,
         )
         self._users: Mapping[object, int] = {}
         """Whose each stream of this session is, replaced whole."""

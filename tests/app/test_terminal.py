@@ -45,6 +45,7 @@ class TestPrompts:
         tty.choose("What to send", "a WAV file")
         tty.answer("WAV file to send", "nowhere.wav")
         tty.answer("WAV file to send", "in.wav")
+        tty.answer("Let listeners talk back")
         tty.answer("Port of the server [4415]", "seventy")
         tty.answer("Port of the server [4415]", str(stage.port))
         tty.answer("Password (not shown) [none]", PASSWORD)

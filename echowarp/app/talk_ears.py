@@ -95,7 +95,7 @@ class TalkEars:
         """What is known of each user's stream, by user id; 0: the server's own."""
         call, mix, users = self._call, self._mix, self._users
         if call is not None:
-            user = users.get(call.tracker)
+            user = self._user_of(call.tracker)
             return {} if user is None else {user: call.snapshot}
         if mix is None:
             return {}
@@ -319,7 +319,8 @@ class TalkEars:
         return self._mix
 
     def _open(self, stream: object, seq: int, at: int, payload: bytes) -> bytes | None:
+        return self._told.opener(self._user_of(stream) or 0, seq, at, payload)
+
+    def _user_of(self, stream: object) -> int | None:
         user = self._users.get(stream)
-        if user is None:
-            user = self._past_users.get(stream, 0)
-        return self._told.opener(user, seq, at, payload)
+        return self._past_users.get(stream) if user is None else user

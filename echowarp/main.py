@@ -9,6 +9,7 @@ import io
 import logging
 import os
 import signal
+import stat
 import sys
 import traceback
 from collections.abc import Sequence
@@ -147,7 +148,10 @@ def _print(text: str) -> None:
 
 def _ask() -> tuple[Settings, str | None]:
     from echowarp.app.devices import device_choices
-    from echowarp.ui.prompts import ask_settings
+    from echowarp.ui.prompts import NOBODY_ANSWERS, ask_settings
+
+    if _nobody_answers():
+        raise ConfigError(NOBODY_ANSWERS)
 
     def read_line(prompt: str) -> str:
         sys.stderr.write(prompt)
@@ -163,6 +167,18 @@ def _ask() -> tuple[Settings, str | None]:
         environ=os.environ,
     )
     return answers.settings, answers.save_to
+
+
+def _nobody_answers() -> bool:
+    """Whether standard input has ended before the first question. Where a program may
+    write answers once it sees a question, it is not waited for."""
+    try:
+        mode = os.fstat(sys.stdin.fileno()).st_mode
+    except (OSError, ValueError):
+        return False
+    waits = sys.stdin.isatty() or stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+    buffer = sys.stdin.buffer
+    return not waits and isinstance(buffer, io.BufferedReader) and not buffer.peek(1)
 
 
 def _run(settings: Settings, save_to: str | None, notices: Sequence[str]) -> None:

@@ -9,9 +9,10 @@ from echowarp.device.card import list_all
 from echowarp.ui.prompts import DeviceChoice
 
 
-def device_choices(settings: Settings) -> Sequence[DeviceChoice]:
-    """The devices that fit the settings' role. Raises DeviceError without PortAudio."""
-    wants_input = settings.is_server and settings.is_input_audio_device
+def device_choices(settings: Settings, end: str) -> Sequence[DeviceChoice]:
+    """The devices that fit as that end, `source` or `sink`. Raises DeviceError without
+    PortAudio."""
+    wants_input = end == "source" and (settings.talks or settings.is_input_audio_device)
     choices = []
     devices = list_all(settings.device_encoding_names, not settings.ignore_device_encoding_names)
     for device in devices:
@@ -19,5 +20,9 @@ def device_choices(settings: Settings) -> Sequence[DeviceChoice]:
         if channels or (device.is_loopback and settings.is_server and not wants_input):
             is_default = device.is_default_input if wants_input else device.is_default_output
             label = f"{device.name} ({device.host_api})"
-            choices.append(DeviceChoice(index=device.index, label=label, is_default=is_default))
+            choices.append(
+                DeviceChoice(
+                    index=device.index, name=device.name, label=label, is_default=is_default
+                )
+            )
     return choices

@@ -15,7 +15,7 @@ from echowarp.device import portaudio
 from echowarp.device.catalogue import Want
 from echowarp.device.default_device import make_watch
 from echowarp.device.file_source import PipeSource, ToneSource, WavSource
-from echowarp.device.opening import Asked, SinkOpener, SourceOpener
+from echowarp.device.opening import Asked, OwnFormat, SinkOpener, SourceOpener
 from echowarp.device.pipe_sink import NullSink, StdoutSink
 from echowarp.device.returning import Presence
 from echowarp.device.seams import PulledSink, PushedSink, Source
@@ -171,6 +171,13 @@ class CardSinks:
         self._follows = settings.follow_default
         self._gain = gain
         self._presence = presence
+        self._own: OwnFormat | None = None
+
+    def own_format(self) -> OwnFormat | None:
+        """The card's own, None where it does not tell. Raises DeviceError."""
+        if self._own is None:
+            self._own = self._opener.own_format()
+        return self._own
 
     def open(self, fmt: Format) -> PulledSink:
         """The sink. Raises DeviceError."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import count
 from queue import SimpleQueue
@@ -31,6 +32,14 @@ log = logging.getLogger(__name__)
 DEFAULT_RATE, DEFAULT_CHANNELS = 48_000, 2
 
 
+PLAY_OUT_S = 8.0
+"""How long what has been said may take to be played when the server ends: the longest
+target, and how far a file may be behind."""
+LOOK_UP_S = 0.05
+MAX_ENDED = 32
+"""As many as a mix plays at once."""
+
+
 class _Playing(NamedTuple):
     """One stream. key: by which the mix knows it; fmt: None where it is not played;
     first_seq: of the first block that came here, unwrapped."""
@@ -54,7 +63,10 @@ class TalkLoudspeaker:
         self._queue: SimpleQueue[tuple[Iterable[Overheard], int] | None] = SimpleQueue()
         self._streams: dict[tuple[int, int], _Playing] = {}
         """By connection and stream byte."""
+        self._ended: dict[tuple[int, int], tuple[_Playing, int]] = {}
+        """Those that ended last, and one past the last block: an end may come before it."""
         self._failed = False
+        self._played_out = threading.Event()
         numbers, volume = count(1), Volume(settings.volume)
         # The device that is named is the source's: what is said comes from the default one.
         card_settings = replace(settings, device=None, device_id=None)
@@ -86,19 +98,32 @@ class TalkLoudspeaker:
         """As of Loudspeaker."""
         self._queue.put((heard, now_ns))
 
-    def stop(self) -> None:
-        """Ends `run`. From any thread."""
+    def stop(self, hurried: Callable[[], bool]) -> None:
+        """Ends `run`, once all that was said has been played, or `hurried` says that
+        nobody wants to wait. Of the main thread."""
+        self._queue.put(None)
+        until_s = time.monotonic() + PLAY_OUT_S
+        while not hurried() and time.monotonic() < until_s:
+            if self._played_out.wait(LOOK_UP_S):
+                break
         self._queue.put(None)
 
     def run(self) -> None:
         """Plays until `stop`."""
         try:
-            while (item := self._queue.get()) is not None:
-                heard, now_ns = item
-                for each in heard:
-                    self._take(each, now_ns)
+            self._take_all()
+            self._playback.session_over()
+            self._playback.finish(self._played_out.set)
+            self._take_all()
         finally:
             self._playback.close(lambda: True)
+
+    def _take_all(self) -> None:
+        """Takes what is handed over, up to a None."""
+        while (item := self._queue.get()) is not None:
+            heard, now_ns = item
+            for each in heard:
+                self._take(each, now_ns)
 
     def _take(self, each: Overheard, now_ns: int) -> None:
         stream, found, place = each.stream, each.what, (each.connection, each.stream.stream)
@@ -106,9 +131,16 @@ class TalkLoudspeaker:
         if isinstance(found, int):
             if known is not None and known.stream is stream:
                 del self._streams[place]
+                self._ended.pop(place, None)
+                self._ended[place] = known, found
+                if len(self._ended) > MAX_ENDED:
+                    del self._ended[next(iter(self._ended))]
                 self._playback.end(known.key, found)
             return
-        if known is None or known.stream is not stream:
+        ended, end_seq = self._ended.get(place, (None, 0))
+        if ended is not None and ended.stream is stream and found.seq < end_seq:
+            known = ended
+        elif known is None or known.stream is not stream:
             known = self._streams[place] = self._begin(stream, found.seq)
         fmt, first_seq = known.fmt, known.first_seq
         if fmt is not None and _fits(found, fmt) and found.seq >= first_seq:

@@ -12,7 +12,17 @@ from collections.abc import Callable, Mapping
 from echowarp.app.playback import Snapshot
 from echowarp.app.reception import CaptureTime, OpenPayload, ServerClock
 from echowarp.app.stream_playback import Arrived, RowArrived
-from echowarp.app.talker_mix import Captured, Ended, Gain, Heard, Message, MixListener, TalkerMix
+from echowarp.app.talker_mix import (
+    Captured,
+    Ended,
+    Finish,
+    Gain,
+    Heard,
+    Message,
+    MixListener,
+    SessionOver,
+    TalkerMix,
+)
 from echowarp.app.talker_playback import Talker, TalkerSnapshot
 from echowarp.device.seams import PulledSink
 from echowarp.errors import StorageError
@@ -127,9 +137,19 @@ class MixedPlayback:
         """A stream ends before that block, unwrapped, and is played out."""
         self._messages.put(Ended(stream, seq))
 
-    def forget(self, stream: object) -> None:
-        """A stream is to be heard no more, at once: it is faded out."""
-        self._messages.put(Ended(stream, None))
+    def session_over(self) -> None:
+        """Nothing more comes of the streams that are heard, and users may be called
+        otherwise from now on: what has come is played out, each as loud as it is."""
+        self._messages.put(SessionOver())
+
+    def finish(self, done: Callable[[], None]) -> None:
+        """Nobody else will be heard. done: told, on the sink's thread, when all has been
+        played."""
+        with self._opening:
+            if self._sink is not None and not self._closed:
+                self._messages.put(Finish(done))
+                return
+        done()
 
     def set_volume(self, user: int, percent: float) -> None:
         """How loud a user is played, 0 to 1600 %. Raises ValueError for anything else."""

@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 OpenCard: TypeAlias = Callable[[Format], PulledSink]
 
 NS_PER_MS = 1_000_000
+MIX_PLAY_OUT_S = 8.0
+"""The same of one who talks: the longest target, and how far a file may be behind."""
 LATENCIES = {"low": LOW, "auto": AUTO, "robust": ROBUST}
 PROTECTION: dict[Suite | None, str] = {
     Suite.NONE: "unprotected",
@@ -115,7 +117,8 @@ class _Run:
         self._played_out = threading.Event()
         self._presence = Presence()
         self.volume = Volume(settings.volume)
-        self._open_card = card or CardSinks(settings, self.volume.gain, self._presence).open
+        cards = CardSinks(settings, self.volume.gain, self._presence)
+        self._open_card = card or cards.open
         self.talker: Talker | None = None
         self._faces: TalkFaces | None = None
         self._plain: OnePlayback | None = None
@@ -125,6 +128,7 @@ class _Run:
                 latency=self._latency,
                 volume=self.volume,
                 card=self._open_card,
+                own_format=(lambda: None) if card else cards.own_format,
                 client=lambda: self.client,
                 supervisor=supervisor,
             )
@@ -167,6 +171,7 @@ class _Run:
 
     def close(self, hurried: Callable[[], bool]) -> None:
         """Stops source and sinks."""
+        self._played_out.set()
         if self.talker is not None:
             self.talker.close(hurried)
         elif self._plain is not None:
@@ -176,7 +181,9 @@ class _Run:
         """The control thread: connections, then the last sound."""
         self.client.run()
         if not self._supervisor.stopping:
-            if self._plain is not None and self._plain.snapshot.format is not None:
+            if self.talker is not None:
+                self.talker.ears.play_out(MIX_PLAY_OUT_S)
+            elif self._plain is not None and self._plain.snapshot.format is not None:
                 self._played_out.wait(PLAY_OUT_S)
             self._supervisor.stop()
 

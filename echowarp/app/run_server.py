@@ -80,7 +80,7 @@ def run_server(settings: Settings, terminal: Terminal) -> None:
         watch.until_stopped(lambda: app.reread_bans() if reread() else None)
     finally:
         if loudspeaker is not None:
-            loudspeaker.stop()
+            loudspeaker.stop(lambda: signals.asked or supervisor.failed)
         app.stop()
         if entrance is not None:
             entrance.close()

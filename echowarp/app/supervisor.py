@@ -23,6 +23,11 @@ class Supervisor:
         """Whether the run is about to end."""
         return self._stopped.is_set()
 
+    @property
+    def failed(self) -> bool:
+        """Whether an error ends the run."""
+        return self._error is not None
+
     def spawn(self, name: str, target: Callable[[], None]) -> threading.Thread:
         """Runs `target` on a thread of its own. What it raises ends the program."""
 

@@ -159,7 +159,7 @@ class Talk:
             if self._voice is not None:
                 self._voice.detach()
             self._company.session_lost(now_ns)
-            self._ears.forget_session()
+            self._ears.session_over()
         self._company.handle_timeout(now_ns)
         self._on_events(now_ns)
         self._show()

@@ -68,8 +68,14 @@ class TalkCall:
         if event.again:
             log.info(talk_words.GOES_ON.format(name=event.name))
         else:
-            by_us = self._rings_here
-            log.info(talk_words.call_news(event.state, event.reason, event.name, by_us=by_us))
+            words = talk_words.call_news(
+                event.state,
+                event.reason,
+                event.name,
+                by_us=self._rings_here,
+                auto_answer=self._auto_answer,
+            )
+            log.info(words)
         self._rings_here = event.state is CallState.INCOMING
         if company.stage is Stage.CONNECTED:
             if self._ending_ns is not None:

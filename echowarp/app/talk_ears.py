@@ -4,6 +4,7 @@ everybody and of the server's own stream."""
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -15,6 +16,7 @@ from echowarp.app.reception import CaptureTime, ServerClock
 from echowarp.app.talk_sinks import TalkSinks, Told
 from echowarp.app.volume import Volume
 from echowarp.config.settings import Settings
+from echowarp.device.opening import OwnFormat
 from echowarp.device.seams import PulledSink
 from echowarp.media.arrivals import Counters
 from echowarp.media.format import Format
@@ -34,8 +36,8 @@ FULL_PERCENT = 100.0
 class TalkEars:
     """Plays what a talker hears into one sink after another.
 
-    volume: of all that is played; card: opens the sound card for a format. `announced`, `call`,
-    `hang_up`, `forget_session` and `close` are the control thread's.
+    volume: of all that is played; card, own_format: as of TalkSinks. `announced`, `call`,
+    `hang_up`, `session_over`, `play_out` and `close` are the control thread's.
     """
 
     def __init__(
@@ -45,15 +47,24 @@ class TalkEars:
         latency: Policy | int,
         volume: Volume,
         card: Callable[[Format], PulledSink],
+        own_format: Callable[[], OwnFormat | None],
         told: Told,
     ) -> None:
         self._volume = volume
         self._told = told
         self._sinks = TalkSinks(
-            settings, latency=latency, gain=volume.gain, card=card, told=told, opener=self._open
+            settings,
+            latency=latency,
+            gain=volume.gain,
+            card=card,
+            own_format=own_format,
+            told=told,
+            opener=self._open,
         )
         self._users: Mapping[object, int] = {}
-        """Whose each stream is, replaced whole."""
+        """Whose each stream of this session is, replaced whole."""
+        self._past_users: Mapping[object, int] = {}
+        """Those of the last session, of which there may be sound to be opened still."""
         self._streams: dict[StreamTracker, bool] = {}
         """Those that run, and whether each is a lost one going on."""
         self._partner: int | None = None
@@ -63,7 +74,7 @@ class TalkEars:
         self._clock: ServerClock | None = None
         self._volumes: dict[int, float] = {}
         self._last: dict[str, StreamTracker] = {}
-        self._played_out = False
+        self._played_out = threading.Event()
         self._closed = False
         self._past = Snapshot(counters=Counters())
         self.refuses: Callable[[Stream], bool] = lambda stream: False
@@ -84,11 +95,12 @@ class TalkEars:
         """What is known of each user's stream, by user id; 0: the server's own."""
         call, mix, users = self._call, self._mix, self._users
         if call is not None:
-            user = users.get(call.tracker)
+            user = self._user_of(call.tracker)
             return {} if user is None else {user: call.snapshot}
         if mix is None:
             return {}
-        return {each.user: each for each in tuple(mix.talkers.values())}
+        heard = tuple(mix.talkers.items())
+        return {users[stream]: each for stream, each in heard if stream in users}
 
     def jitter_ns(self, user: int) -> float | None:
         """How unevenly a user's packets come; None where nothing is heard of it."""
@@ -99,7 +111,7 @@ class TalkEars:
     @property
     def played_out(self) -> bool:
         """Whether the call's last sound has left."""
-        return self._played_out
+        return self._played_out.is_set()
 
     def announced(self, stream: Stream, now_ns: int) -> StreamTracker:
         """As of Ears."""
@@ -136,7 +148,7 @@ class TalkEars:
         user, continued = self._users[tracker], self._streams[tracker]
         if self._call is not None:
             if user == self._partner:
-                self._played_out = False
+                self._played_out.clear()
                 self._call.play(tracker, continued=continued)
                 log.info("stream: %s", format_of(tracker))
         elif not self._closed:
@@ -148,12 +160,12 @@ class TalkEars:
         """We are in a call with that user, 0 while it is away."""
         if self._call is None:
             self._close_mix()
-            self._played_out = False
+            self._played_out.clear()
             self._call = OnePlayback(
                 self._sinks.one,
                 asked=self._told.asked,
                 settled=self._told.settled,
-                played_out=self._on_played_out,
+                played_out=self._played_out.set,
                 enough=self._told.enough,
                 failed=self._told.failed,
             )
@@ -180,15 +192,11 @@ class TalkEars:
         for tracker in tuple(self._streams):
             self._play(tracker)
 
-    def _on_played_out(self) -> None:
-        self._played_out = True
-
-    def forget_session(self) -> None:
-        """The session is over: users have other ids in the next."""
-        mix = self._mix
-        for tracker in tuple(self._streams):
-            if mix is not None:
-                mix.forget(tracker)
+    def session_over(self) -> None:
+        """The session is over: users have other ids in the next. What has come is played."""
+        if self._mix is not None:
+            self._mix.session_over()
+        self._past_users, self._users = self._users, {}
         self._streams.clear()
         self._volumes.clear()
         if self._partner is not None:
@@ -264,9 +272,27 @@ class TalkEars:
             known = mix.talkers.get(stream)
         return None if known is None else Reception(known.guard_ns, known.target_ns)
 
+    def play_out(self, seconds: float) -> None:
+        """No session follows: returns when all that has come has been played, or after so
+        long. `close` hurries it."""
+        call, mix = self._call, self._mix
+        if call is not None:
+            tracker = call.tracker
+            if tracker is None:
+                return
+            if tracker in self._last.values():
+                call.ended(tracker, tracker.newest.seq + 1)
+        elif mix is not None:
+            self._played_out.clear()
+            mix.finish(self._played_out.set)
+        else:
+            return
+        self._played_out.wait(seconds)
+
     def close(self, hurried: Callable[[], bool]) -> None:
         """Completes what is open, for good."""
         self._closed = True
+        self._played_out.set()
         call, mix = self._call, self._mix
         if call is not None:
             call.playback.close(hurried)
@@ -293,4 +319,8 @@ class TalkEars:
         return self._mix
 
     def _open(self, stream: object, seq: int, at: int, payload: bytes) -> bytes | None:
-        return self._told.opener(self._users.get(stream, 0), seq, at, payload)
+        return self._told.opener(self._user_of(stream) or 0, seq, at, payload)
+
+    def _user_of(self, stream: object) -> int | None:
+        user = self._users.get(stream)
+        return self._past_users.get(stream) if user is None else user

@@ -14,6 +14,7 @@ from echowarp.app.pulled_playback import PulledPlayback
 from echowarp.app.pushed_playback import PushedPlayback
 from echowarp.app.talker_mix import MixListener
 from echowarp.config.settings import Settings
+from echowarp.device.opening import OwnFormat
 from echowarp.device.paced_sink import PacedSink
 from echowarp.device.seams import PulledSink, PushedSink
 from echowarp.media.format import Format
@@ -21,7 +22,7 @@ from echowarp.media.target import Policy
 from echowarp.wire.feedback import Request
 
 DEFAULT_RATE, DEFAULT_CHANNELS = 48_000, 2
-"""Of a mix. What audio systems say of a device's own format is often not so."""
+"""Of a mix, where its device does not tell its own."""
 
 Opener: TypeAlias = Callable[[object, int, int, bytes], bytes | None]
 
@@ -38,8 +39,8 @@ class Told(NamedTuple):
 
 
 class TalkSinks:
-    """gain: the volume; card: opens the sound card for a format; opener: opens what is
-    sealed end to end."""
+    """gain: the volume; card: opens the sound card for a format; own_format: the card's, None
+    where it does not tell; opener: opens what is sealed end to end."""
 
     def __init__(
         self,
@@ -48,6 +49,7 @@ class TalkSinks:
         latency: Policy | int,
         gain: Callable[[], float],
         card: Callable[[Format], PulledSink],
+        own_format: Callable[[], OwnFormat | None],
         told: Told,
         opener: Opener,
     ) -> None:
@@ -55,6 +57,7 @@ class TalkSinks:
         self._latency = latency
         self._gain = gain
         self._card = card
+        self._own_format = own_format
         self._told = told
         self._opener = opener
         self._numbers = count(1)
@@ -87,11 +90,7 @@ class TalkSinks:
         told = self._told
         return MixedPlayback(
             open_sink,
-            fmt=Format.for_blocks(
-                rate=settings.sample_rate or DEFAULT_RATE,
-                channels=settings.channels or DEFAULT_CHANNELS,
-                block_ms=settings.block_ms,
-            ),
+            fmt=self._mix_format(),
             latency=self._latency,
             listener=MixListener(
                 wanted=told.asked,
@@ -102,6 +101,17 @@ class TalkSinks:
             opener=self._opener,
             limit_s=settings.duration,
             monotonic_ns=clock,
+        )
+
+    def _mix_format(self) -> Format:
+        """As the user wants it, else the device's own."""
+        settings, own = self._settings, None
+        rate, channels = settings.sample_rate, settings.channels
+        if settings.sink == "device" and (rate is None or channels is None):
+            own = self._own_format()
+        own_rate, own_channels = own or (DEFAULT_RATE, DEFAULT_CHANNELS)
+        return Format.for_blocks(
+            rate=rate or own_rate, channels=channels or own_channels, block_ms=settings.block_ms
         )
 
     def _file(self, fmt: Format) -> PushedSink:

@@ -88,7 +88,7 @@ class TalkUser:
         """A command was typed."""
         word, rest = command.word, command.rest
         if word in ("quit", "q", "exit"):
-            self._signals.asked = True
+            self._signals.ask()
             return
         if word == "help":
             for line in HELP:

@@ -32,6 +32,7 @@ CALL = {
     CallState.INCOMING: "{name} is calling: a or /answer answers, d or /hangup declines",
     CallState.CONNECTED: "in a call with {name}",
 }
+ANSWERED = "{name} is calling: answered"
 GOES_ON = "the call with {name} goes on"
 ENDED = {
     CallReason.NONE: "the call with {name} is over",
@@ -68,12 +69,21 @@ def denied(reason: Denial, suggestion: str) -> str:
     return DENIED[reason] + hint
 
 
-def call_news(state: CallState, reason: CallReason, name: str, *, by_us: bool = False) -> str:
-    """Where our call is. by_us: we have declined it, not they."""
+def call_news(
+    state: CallState,
+    reason: CallReason,
+    name: str,
+    *,
+    by_us: bool = False,
+    auto_answer: bool = False,
+) -> str:
+    """Where our call is. by_us: we have declined it, not they; auto_answer: nobody needs to."""
     if by_us and state is CallState.ENDED and reason is CallReason.DECLINED:
         return YOU_DECLINED.format(name=name)
     if state is CallState.REFUSED and reason is CallReason.BUSY:
         return IN_A_CALL
+    if auto_answer and state is CallState.INCOMING:
+        return ANSWERED.format(name=name)
     known = CALL.get(state)
     return (ENDED[reason] if known is None else known).format(name=name or "nobody")
 

@@ -16,6 +16,7 @@ from echowarp.app.voice import Voice
 from echowarp.app.volume import Volume
 from echowarp.config.settings import Settings
 from echowarp.crypto.password import encode_password
+from echowarp.device.opening import OwnFormat
 from echowarp.device.returning import Presence as DevicePresence
 from echowarp.device.seams import PulledSink
 from echowarp.errors import ConfigError
@@ -58,6 +59,7 @@ def make_talker(
     latency: Policy | int,
     volume: Volume,
     card: Callable[[Format], PulledSink],
+    own_format: Callable[[], OwnFormat | None],
     client: Callable[[], Client],
     supervisor: Supervisor,
 ) -> Talker:
@@ -73,6 +75,7 @@ def make_talker(
         latency=latency,
         volume=volume,
         card=card,
+        own_format=own_format,
         told=Told(
             asked=lambda stream, requests: client().request(stream, requests),
             settled=lambda stream: client().settled(stream),

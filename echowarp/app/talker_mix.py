@@ -40,10 +40,21 @@ class Captured(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """The stream ends before block `seq`, unwrapped; None: it is to be heard no more."""
+    """The stream ends before block `seq`, unwrapped."""
 
     stream: object
-    seq: int | None
+    seq: int
+
+
+class SessionOver(NamedTuple):
+    """No block of what is heard now will come any more, and what was a user's number may
+    be another's."""
+
+
+class Finish(NamedTuple):
+    """Nobody else will be heard. done: told when all that has come has left."""
+
+    done: Callable[[], None]
 
 
 class Gain(NamedTuple):
@@ -54,7 +65,9 @@ class Gain(NamedTuple):
     muted: bool | None
 
 
-Message: TypeAlias = Arrived | RowArrived | ServerClock | Heard | Captured | Ended | Gain
+Message: TypeAlias = (
+    Arrived | RowArrived | ServerClock | Heard | Captured | Ended | Gain | SessionOver | Finish
+)
 
 
 def _nothing(stream: object) -> None:
@@ -95,6 +108,9 @@ class TalkerMix:
         self._muted: set[int] = set()
         self._clock: ServerClock | None = None
         self._pulls = 0
+        self._finish: Finish | None = None
+        self._after_frames = 0
+        """Frames that were given out since the last talker was gone."""
         self._over = Snapshot(counters=Counters())
         """Sums of the talkers that are gone."""
 
@@ -137,6 +153,11 @@ class TalkerMix:
             self._on_heard(message)
         elif isinstance(message, Gain):
             self._on_gain(message)
+        elif isinstance(message, SessionOver):
+            for each in self._heard.values():
+                each.sign_off(self._gain(each.user))
+        elif isinstance(message, Finish):
+            self._finish, self._after_frames = message, 0
         else:
             self._on_change(message)
 
@@ -144,6 +165,8 @@ class TalkerMix:
         """Exactly `frames` frames. delay_ns: gives how long from now until they are heard."""
         line = self._line
         line.called(now_ns)
+        if self._finish is not None and not self._heard:
+            self._watch_silence(frames, delay_ns)
         sounds = []
         for stream, talker in tuple(self._heard.items()):
             pcm = talker.pull(frames, now_ns, self._gain(talker.user))
@@ -209,8 +232,6 @@ class TalkerMix:
                 self._listener.played_out(message.stream)
         elif isinstance(message, Captured):
             talker.set_capture(message.capture)
-        elif message.seq is None:
-            talker.leave()
         else:
             talker.end(message.seq)
 
@@ -222,6 +243,14 @@ class TalkerMix:
         if over:
             self._remove(stream)
             self._listener.played_out(stream)
+
+    def _watch_silence(self, frames: int, delay_ns: Callable[[], int | None]) -> None:
+        """The last sound has been given out. The device has it for a while still."""
+        self._after_frames += frames
+        left = self._after_frames - frames >= self._format.ns_to_frames(delay_ns() or 0)
+        if left and self._finish is not None:
+            self._finish.done()
+            self._finish = None
 
     def _remove(self, stream: object) -> None:
         talker = self._drop(stream)

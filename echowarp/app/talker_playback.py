@@ -79,12 +79,24 @@ class Talker:
         self._playout: PulledPlayout | None = None
         self._reception: Reception | None = None
         self._capture: CaptureTime | None = None
+        self._gain: float | None = None
+        """How loud it stays, once its user may be called otherwise."""
+        self._known_seq = 0
+        """One past the last block that has come, of whatever kind."""
         self._newest: tuple[int, int] | None = None
         """The time of the newest block that came by itself, and when it did."""
         self._end_seq: int | None = None
         self._leaving_frames: int | None = None
+        self._tail_frames = self._converter_frames
+        """What the converter still holds back when all else has been played."""
         self._pcm = b""
         self._unopened = 0
+
+    @property
+    def _converter_frames(self) -> int:
+        if self._converter is None:
+            return 0
+        return self._mix.ns_to_frames(self._converter.delay_ns) + 1
 
     @property
     def counters(self) -> Counters:
@@ -113,7 +125,7 @@ class Talker:
             return True
         if self._playout is None:
             return self.ending
-        return self._playout.state is State.FINISHED and self._playout.silent
+        return self._has_ended(self._playout) and self._tail_frames <= 0
 
     def block(
         self, stream: object, block: Block, at_ns: int, line: PullLine, clock: ServerClock | None
@@ -158,6 +170,12 @@ class Talker:
         if self._playout is not None:
             self._playout.end(seq)
 
+    def sign_off(self, gain: float) -> None:
+        """Its session is over: what has come of it is played out, as loud as that."""
+        self._gain = gain
+        if not self.ending:
+            self.end(self._known_seq)
+
     def leave(self) -> None:
         """It is to be heard no more, at once: it is faded out."""
         if self._leaving_frames is None:
@@ -169,10 +187,15 @@ class Talker:
         self._pcm = b""
         if playout is None or reception is None:
             return b""
+        if self._gain is not None:
+            gain = self._gain
         if self._leaving_frames is not None:
             self._leaving_frames -= frames
             gain = 0.0
-        if playout.silent:
+        ringing = self._has_ended(playout) and self._tail_frames > 0
+        if ringing:
+            self._tail_frames -= frames
+        elif playout.silent:
             if self._converted is not None:
                 self._converted.passed(frames)
             return b""
@@ -186,6 +209,9 @@ class Talker:
         if self._fader is None:
             self._fader = Fader(self._mix, gain)
         return self._fader.process(self._pcm, gain)
+
+    def _has_ended(self, playout: PulledPlayout) -> bool:
+        return playout.state is State.FINISHED and playout.silent
 
     def _pull(self, playout: PulledPlayout, frames: int, now_ns: int) -> bytes:
         pcm = playout.pull(frames, now_ns)
@@ -278,6 +304,7 @@ class Talker:
         playout, fmt = self._playout, self.format
         assert playout is not None
         for seq, time_frames, payload in usable:
+            self._known_seq = max(self._known_seq, seq + 1)
             if self.sealed:
                 opened = self._open_payload(stream, seq, time_frames, payload)
                 if opened is None or not fits(opened, fmt):

@@ -23,6 +23,8 @@ NO_DEVICE = "no device"
 
 LIVE_EVERY_S = 0.1
 QUIT_KEY = "q"
+GOODBYE_S = 2.0
+"""How long saying goodbye and completing files may take."""
 STATS_EVERY_NS = NS_PER_S
 RATE_WINDOW_NS = 2 * NS_PER_S
 """Bit rates and losses that are shown are those of the last two seconds."""
@@ -55,26 +57,37 @@ class RateMeter:
 
 
 class Signals:
-    """SIGINT and SIGTERM ask for an end; a second one ends the process at once.
+    """SIGINT and SIGTERM ask for an end. Another one ends the process at once where the
+    goodbye has taken longer than it may: they come in twos, to a process and to its group.
 
     A handler runs on the main thread between any two instructions, so it only sets
     a flag: an Event, whose lock that thread may hold already, could hang for ever.
     """
 
     def __init__(self) -> None:
-        self.asked = False
-        """Whether the user wants an end."""
+        self._asked_s: float | None = None
         self.before_exit: Callable[[], None] = lambda: None
         """What must still be done when the process ends at once."""
         for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
             if hasattr(signal, name):
                 signal.signal(getattr(signal, name), self._caught)
 
+    @property
+    def asked(self) -> bool:
+        """Whether the user wants an end."""
+        return self._asked_s is not None
+
+    def ask(self) -> None:
+        """The user wants an end."""
+        if self._asked_s is None:
+            self._asked_s = time.monotonic()
+
     def _caught(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
+        asked_s = self._asked_s
+        if asked_s is not None and time.monotonic() - asked_s > GOODBYE_S:
             self.before_exit()
             os._exit(1)
-        self.asked = True
+        self.ask()
 
 
 class Watch:
@@ -144,7 +157,7 @@ class Watch:
 
     def _press(self, key: str) -> None:
         if key == QUIT_KEY:
-            self._signals.asked = True
+            self._signals.ask()
         else:
             self._on_key(key)
 

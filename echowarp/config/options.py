@@ -269,6 +269,7 @@ OPTIONS: tuple[Option, ...] = (
         flags=("--talkback",),
         help="let clients with a nickname talk back to the stream: what they say is played here",
         role=Role.SERVER,
+        question="Let listeners talk back",
     ),
     Option(
         key="workers",

@@ -22,15 +22,15 @@ class Choice:
     """One of the answers that a question lists.
 
     value: the text that the option's parser reads, or None where it is the name of a
-    WAV file, which `file_question` then asks for, with the default `file_name`; talks:
-    a nickname is asked for.
+    WAV file, which `file_question` then asks for, with the default `file_name`; also:
+    what it says of other keys.
     """
 
     label: str
     value: str | None = None
     file_question: str = ""
     file_name: str = ""
-    talks: bool = False
+    also: tuple[tuple[str, str | float | bool], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +40,8 @@ class Question:
     choices: the answers to choose from, () where any text is parsed; lists_devices:
     the machine's audio devices come before the choices; is_required: there is no
     default; is_hidden: the answer is not shown; asks: whether it has a meaning after the
-    answers so far, if its option's role does not tell; wording: where the option has none;
-    without: what no answer means, where the option has no default.
+    answers so far, if its option's role does not tell; wording: where the option has none,
+    or another; without: what no answer means, where the option has no default.
     """
 
     key: str
@@ -75,13 +75,35 @@ def _talks(settings: Settings) -> bool:
     return settings.talks
 
 
+def _speaks(settings: Settings) -> bool:
+    return settings.talks and settings.source != "none"
+
+
+def _streams(settings: Settings) -> bool:
+    return settings.is_server and settings.source != "none"
+
+
+def _is_talked_back_to(settings: Settings) -> bool:
+    return settings.is_server and settings.talkback
+
+
+USUAL_LEVEL = 0.02
+"""From which voice activation takes most voices for such."""
+WAV_SINK = Choice(label="a WAV file", file_question="WAV file to write", file_name="echowarp.wav")
+NOWHERE = Choice(label="nowhere", value="null")
+
+
 QUESTIONS: tuple[Question, ...] = (
     Question(
         key="is_server",
         choices=(
             Choice(label="send its sound (server)", value="True"),
             Choice(label="receive sound and play it (client)", value="False"),
-            Choice(label="talk to others: calls and rooms (client)", value="False", talks=True),
+            Choice(
+                label="talk to others: calls, rooms, an intercom (client)",
+                value="False",
+                also=(("nickname", ""),),
+            ),
         ),
     ),
     Question(
@@ -100,15 +122,39 @@ QUESTIONS: tuple[Question, ...] = (
     ),
     Question(key="e2e", is_hidden=True, asks=_talks),
     Question(
-        key="microphone",
-        wording="Microphone, a part of its name",
-        without="the system's",
+        key="source",
+        wording="What the others hear",
         asks=_talks,
+        lists_devices=True,
+        choices=(
+            Choice(label="nothing: only listen", value="none"),
+            Choice(label="a WAV file", file_question="WAV file to send"),
+        ),
     ),
     Question(
-        key="push_to_talk",
-        wording="Be heard only while the space bar is held down",
-        asks=_talks,
+        key="muted",
+        wording="When they hear it",
+        asks=_speaks,
+        choices=(
+            Choice(label="always", value="False"),
+            Choice(label="after m is pressed: begin muted", value="True"),
+            Choice(
+                label="while the space bar is held down",
+                value="False",
+                also=(("push_to_talk", True),),
+            ),
+            Choice(
+                label="while it is loud: voice activation",
+                value="False",
+                also=(("voice_activation", USUAL_LEVEL),),
+            ),
+        ),
+    ),
+    Question(
+        key="voice_activation",
+        wording="From which level on, a share of full scale",
+        without=f"{USUAL_LEVEL:g}",
+        asks=lambda settings: settings.voice_activation is not None,
     ),
     Question(
         key="source",
@@ -120,14 +166,27 @@ QUESTIONS: tuple[Question, ...] = (
             Choice(label="nothing", value="none"),
         ),
     ),
+    Question(key="talkback", asks=_streams),
+    Question(
+        key="sink",
+        wording="Where what they say goes",
+        asks=_is_talked_back_to,
+        choices=(
+            Choice(label="the system's default output", value="device"),
+            WAV_SINK,
+            NOWHERE,
+        ),
+    ),
+    Question(
+        key="room",
+        wording="Room in which they hear each other too, if any",
+        asks=_is_talked_back_to,
+    ),
     Question(
         key="sink",
         asks=lambda settings: not settings.is_server,
         lists_devices=True,
-        choices=(
-            Choice(label="a WAV file", file_question="WAV file to write", file_name="echowarp.wav"),
-            Choice(label="nowhere", value="null"),
-        ),
+        choices=(WAV_SINK, NOWHERE),
     ),
     Question(key="server_address", is_required=True),
     Question(key="udp_port"),

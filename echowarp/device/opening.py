@@ -5,17 +5,31 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from echowarp.device.card import CardSink, CardSource
 from echowarp.device.catalogue import DeviceInfo, Want, choose, list_devices, same_outputs
 from echowarp.device.loopback import choose_loopback, pulse_outputs
 from echowarp.device.portaudio import initialise, terminate
 from echowarp.errors import DeviceError
-from echowarp.media.format import Format
+from echowarp.media.format import MAX_RATE, MIN_RATE, Format
 
 _MONITOR = ".monitor"
 """How PulseAudio and PipeWire end the name of what hears an output."""
+
+
+_PLUGIN_OUTPUTS = 32
+"""An ALSA device with so many is a plug-in before a card or a sound server: it takes
+whatever comes, and its rate is PortAudio's guess."""
+MOST_OWN_CHANNELS = 2
+"""Of a device with more, others than the first two are seldom there to hear people."""
+
+
+class OwnFormat(NamedTuple):
+    """What a device plays without a conversion: hertz, and channels, at most two."""
+
+    rate: int
+    channels: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +161,23 @@ class SinkOpener(_Opener):
 
     def __init__(self, asked: Asked) -> None:
         super().__init__(asked, "output")
+
+    def own_format(self) -> OwnFormat | None:
+        """The device's own format, None where it does not tell it, or is away that was there.
+        Raises DeviceError."""
+        pa = initialise()
+        try:
+            info, _ = self._find(pa)
+        except DeviceError:
+            if self.had is None:
+                raise
+            return None
+        finally:
+            terminate(pa)
+        is_card = info.host_api != "ALSA" or info.outputs < _PLUGIN_OUTPUTS
+        if not is_card or not MIN_RATE <= info.default_rate <= MAX_RATE:
+            return None
+        return OwnFormat(info.default_rate, min(info.outputs, MOST_OWN_CHANNELS))
 
     def open(self, fmt: Format) -> CardSink:
         """The device, opened for a stream in this format; a line of the log tells where

@@ -24,17 +24,23 @@ from echowarp.errors import ConfigError, DeviceError, EchoWarpError
 _Answer = TypeVar("_Answer")
 
 
+NOBODY_ANSWERS = (
+    "nobody is there to answer questions, and no options were given: echowarp --help lists them"
+)
+
+
 class PromptsLeft(EchoWarpError):
-    """The user left the dialogue (Ctrl+C, or the end of input)."""
+    """The user left the dialogue (Ctrl+C)."""
 
     exit_status = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceChoice:
-    """An audio device to choose: its PortAudio index, and how to show it."""
+    """An audio device to choose: its PortAudio index, its name, and how to show it."""
 
     index: int
+    name: str
     label: str
     is_default: bool
 
@@ -53,7 +59,7 @@ class Answers:
 def ask_settings(
     *,
     conf_files: Sequence[str],
-    devices: Callable[[Settings], Sequence[DeviceChoice]],
+    devices: Callable[[Settings, str], Sequence[DeviceChoice]],
     read_line: Callable[[str], str],
     read_hidden: Callable[[str], str],
     write: Callable[[str], None],
@@ -61,11 +67,11 @@ def ask_settings(
 ) -> Answers:
     """Asks for settings until they are good.
 
-    conf_files: config files to offer; devices: the devices that fit the settings so
-    far, or DeviceError; read_line, read_hidden: show a prompt and read an answer, as
+    conf_files: config files to offer; devices: those that fit the settings so far as
+    `source` or `sink`, or DeviceError; read_line, read_hidden: show a prompt and read an answer, as
     `input` and `getpass` do; write: shows one line, which comes without a line end.
-    Raises PromptsLeft when reading ends with EOFError or KeyboardInterrupt, and
-    ConfigError when an answer is not text.
+    Raises PromptsLeft when reading ends with KeyboardInterrupt, and ConfigError when it
+    ends with EOFError or an answer is not text.
     """
     dialogue = _Dialogue(
         devices=devices, read_line=read_line, read_hidden=read_hidden, write=write, environ=environ
@@ -76,15 +82,19 @@ def ask_settings(
             return Answers(settings=loaded, save_to=None)
         settings = dialogue.settings()
         return Answers(settings=settings, save_to=dialogue.save_to(settings))
-    except (EOFError, KeyboardInterrupt):
+    except KeyboardInterrupt:
+        write("")  # what is said next gets a line of its own
         raise PromptsLeft("left the questions: nothing was started") from None
+    except EOFError:
+        write("")
+        raise ConfigError("the answers ended before the questions: nothing was started") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"the answer is not {error.encoding} text: set the locale") from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Dialogue:
-    devices: Callable[[Settings], Sequence[DeviceChoice]]
+    devices: Callable[[Settings, str], Sequence[DeviceChoice]]
     read_line: Callable[[str], str]
     read_hidden: Callable[[str], str]
     write: Callable[[str], None]
@@ -131,9 +141,7 @@ class _Dialogue:
         if question.lists_devices:
             return self._endpoint(question, settings)
         if question.choices:
-            choice = self._choose(question)
-            chosen = {question.key: option.parse(choice.value or "")}
-            return chosen | {"nickname": ""} if choice.talks else chosen
+            return self._chosen(question, self._choose(question))
         if question.is_hidden:
             return {question.key: self._hidden(question)}
         if not option.metavar:
@@ -142,7 +150,7 @@ class _Dialogue:
         def parse(answer: str) -> Any:
             if answer or question.is_required:
                 return option.parse(answer)
-            return option.default
+            return getattr(settings, question.key)
 
         return {
             question.key: self._ask(question.text, option.default_text or question.without, parse)
@@ -163,7 +171,7 @@ class _Dialogue:
     def _endpoint(self, question: Question, settings: Settings) -> dict[str, Any]:
         """A device, or one of the choices, for a source or a sink."""
         try:
-            found = self.devices(settings)
+            found = self.devices(settings, question.key)
         except DeviceError as error:
             self.write(str(error))
             found = ()
@@ -171,7 +179,7 @@ class _Dialogue:
             if not found:
                 self.write("There is no audio device here that fits.")
         if not found:
-            return self._instead_of_device(question, self._choose(question))
+            return self._chosen(question, self._choose(question))
         self.write(f"{question.text}:")
         marks = {True: " (system default)", False: ""}
         labels = [device.label + marks[device.is_default] for device in found]
@@ -181,12 +189,16 @@ class _Dialogue:
         if number == 0:
             return {}
         if number <= len(found):
-            return {"device_id": found[number - 1].index}
-        return self._instead_of_device(question, question.choices[number - len(found) - 1])
+            device = found[number - 1]
+            if question.key == "source" and settings.talks:
+                return {"microphone": device.name}
+            return {"device_id": device.index}
+        return self._chosen(question, question.choices[number - len(found) - 1])
 
-    def _instead_of_device(self, question: Question, choice: Choice) -> dict[str, Any]:
+    def _chosen(self, question: Question, choice: Choice) -> dict[str, Any]:
+        """What a listed choice means."""
         if choice.value is not None:
-            return {question.key: question.option.parse(choice.value)}
+            return {question.key: question.option.parse(choice.value), **dict(choice.also)}
         if question.key == "source":
             return {question.key: self._ask(choice.file_question, "", _existing_wav)}
         name, exists = self._new_file(choice.file_question, choice.file_name, kinds.wav)

@@ -85,6 +85,7 @@ class Card:
         self.pull: Callable[[int], bytes] | None = None
         self.opened: list[Format] = []
         self.error: Exception | None = None
+        self.latency_ns = 0
 
     def open(self, fmt: Format) -> Card:
         self.opened.append(fmt)
@@ -94,7 +95,7 @@ class Card:
         self.pull = pull
 
     def delay_ns(self) -> int:
-        return 0
+        return self.latency_ns
 
     def stop(self) -> None:
         self.pull = None

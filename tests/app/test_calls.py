@@ -76,6 +76,7 @@ def test_each_hears_exactly_the_other(
     assert anna.ends() == 0
     bob.says("hung up")
     assert bob.leave() == 0
+    assert "anna is calling: answered\n" in bob.said, "and no key is named for it"
     assert read_pcm(stage.folder / "bob-hears.wav") == anna_says
     assert read_pcm(stage.folder / "anna-hears.wav") == bob_says
     assert ("has the same code" in anna.said) == (code is not None)
@@ -91,6 +92,26 @@ def test_two_who_call_each_other_are_connected(stage: Stage) -> None:
     assert read_pcm(stage.folder / "bob-hears.wav") == anna_says
     assert read_pcm(stage.folder / "anna-hears.wav") == bob_says
     assert "is calling" not in anna.said + bob.said
+
+
+def test_what_has_come_is_heard_when_the_server_ends_in_the_middle(stage: Stage) -> None:
+    """At a server that streams and whose stream ends, with a buffer that is full."""
+    server = stage.server("--talkback", "--sink", "null", source="-", stdin=subprocess.PIPE)
+    patient = ("--latency", "2000")
+    pcm = speech_wav(stage.folder / "bob.wav", 10)
+    talker(stage, "bob", "--auto_answer", *patient, source="bob.wav").says("here as bob")
+    anna = talker(stage, "anna", "--call", "bob", *patient, source="none", sink="heard.wav")
+    # The first is that of the server's own stream.
+    has_recorded(stage.folder / "heard-2.wav", 0.5)
+    received = anna.stream["received"]
+    assert server.process.stdin is not None
+    server.process.stdin.close()
+    assert (server.ends(), anna.ends()) == (0, 0)
+    got = read_pcm(stage.folder / "heard-2.wav")[2]
+    # He began before the call: the server heard him.
+    assert got in pcm
+    blocks = anna.stream["received"]
+    assert blocks >= received and len(got) == blocks * 960
 
 
 class TestHowACallEnds:

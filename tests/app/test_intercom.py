@@ -11,10 +11,11 @@ import pytest
 
 from echowarp.wire.people import CallNews, RoomNews
 from echowarp.wire.people_codes import CallState, RoomState, Wish
-from echowarp.wire.records import Stream
+from echowarp.wire.records import End, EndReason, Stream
+from tests.app.sounds import recorded_bytes
 from tests.demo.wav import WavReader
-from tests.processes import Stage
-from tests.talkers import Heard, Talker, blocks
+from tests.processes import Stage, wait_until
+from tests.talkers import FIRST_SEQ, Heard, Talker, blocks
 
 FRAMES, BLOCK_S = 240, 0.005
 SOUND = [(n + 1).to_bytes(2, "little") * 2 * FRAMES for n in range(400)]
@@ -62,6 +63,22 @@ def test_what_is_said_is_played_at_the_server_and_nothing_is_changed(stage: Stag
     played = recorded(stage.folder / "said.wav")
     # What comes before the first pull has settled may be cut, and the end is faded.
     assert b"".join(SOUND[30:190]) in played
+
+
+def test_an_end_that_overtakes_the_last_block_cuts_nothing(stage: Stage) -> None:
+    server = stage.server("--talkback", "--sink", "said.wav", "--latency", "800", source="tone")
+    (ann,) = come(stage.port, "Ann")
+    ann.talk()
+    speak(ann, SOUND[:99])
+    assert ann.byte is not None
+    ann.tell(End(stream=ann.byte, seq=(FIRST_SEQ + 100) % 2**32, reason=EndReason.SOURCE_ENDED))
+    ann.settle()
+    ann.say(99, SOUND[99])
+    path = stage.folder / "said.wav"
+    wait_until(lambda: path.exists() and recorded_bytes(path) > 1.5 * 192_000, "it is played")
+    leave([ann])
+    assert server.leave() == 0
+    assert b"".join(SOUND[30:100]) in recorded(path)
 
 
 def server_blocks(heard: Iterable[Heard]) -> int:

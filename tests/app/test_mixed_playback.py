@@ -135,24 +135,70 @@ def test_a_talker_that_is_gone_in_mid_word_fades_and_harms_nobody() -> None:
     assert not any(rest[round(1.11 * 96_000) :])
     assert max(map(abs, rest[: round(1.04 * 96_000)])) > 7_900
     assert max(abs(a - b) for a, b in zip(rest[::2], rest[2::2], strict=False)) < 1_500
-    stage.playback.forget(gone.stream)
+    stage.playback.end(gone.stream, 200)
     assert stage.run(2) == alone[len(out) :]
     assert list(stage.playback.talkers) == [steady.stream]
     assert stage.played_out == [gone.stream]
     assert stage.playback.snapshot.counters.concealed == 0, "what was never sent is no loss"
 
 
-def test_a_talker_that_is_forgotten_fades_at_once() -> None:
+@pytest.mark.parametrize("fmt", [STEREO, Format(rate=44_100, channels=1, block_frames=220)])
+def test_what_has_come_when_a_session_is_over_is_played_to_the_last_sample(fmt: Format) -> None:
+    """Of who speaks still and of who has ended just now; and then it is told."""
+    stage = Stage(latency=2 * S)
+    speaks = Talking(1, fmt, sound=lambda k: b"\x00\x20" * (fmt.block_bytes // 2), blocks=300)
+    ended = Talking(2, fmt, sound=speaks.sound, blocks=250)
+    stage.hear(speaks, ended)
+    stage.run(1.6)
+    stage.playback.end(ended.stream, 250)
+    stage.playback.session_over()
+    done: list[int] = []
+    stage.playback.finish(lambda: done.append(stage.pulls))
+    stage.run(2.5)
+    assert set(stage.played_out) == {speaks.stream, ended.stream}
+    loud = array("h", bytes(stage.out))[::2]
+    # A fall to silence follows the last sample, and a rate's own filter surrounds it.
+    for level, blocks in ((0x1F00, 300), (0x3E00, 250)):
+        heard_s = sum(abs(each) > level for each in loud) / 48_000
+        assert heard_s == pytest.approx(blocks * fmt.block_ns / S, abs=0.004)
+    last = len(loud) - next(n for n, each in enumerate(reversed(loud)) if each)
+    assert len(done) == 1
+    assert 0 <= done[0] * 240 - last < 4 * 240
+
+
+def test_how_loud_somebody_is_stays_until_all_has_been_played() -> None:
+    """Their number is somebody else's in the next session."""
+    stage = Stage(latency=S)
+    before = Talking(1, sound=lambda k: b"\x00\x20" * 480, blocks=200)
+    stage.hear(before)
+    stage.playback.set_volume(1, 0)
+    stage.run(1.1)
+    stage.playback.session_over()
+    stage.playback.set_volume(1, 100)
+    assert not any(stage.run(1.5))
+    assert stage.played_out == [before.stream]
+    assert stage.playback.snapshot.counters.received == 200
+
+
+def test_a_device_is_given_time_to_play_the_last_sample() -> None:
     stage = Stage()
-    talker = Talking(1, sound=lambda k: b"\x00\x20" * 480)
+    stage.card.latency_ns = 100 * MS
+    talker = Talking(1, sound=lambda k: b"\x00\x20" * 480, blocks=100)
     stage.hear(talker)
-    stage.run(1)
-    stage.playback.forget(talker.stream)
-    out = stage.run(0.1)
-    assert steepest(out) < 40
-    assert not any(out[BLOCK:]) and any(out[: BLOCK - 8])
-    assert stage.playback.talkers == {} and stage.played_out == [talker.stream]
-    assert stage.playback.snapshot.counters.received > 150
+    stage.run(0.51)
+    stage.playback.session_over()
+    done: list[int] = []
+    stage.playback.finish(lambda: done.append(stage.pulls))
+    stage.run(0.5)
+    last = len(bytes(stage.out).rstrip(b"\0")) // BLOCK
+    assert 20 <= done[0] - last <= 23
+
+
+def test_where_nothing_is_played_the_end_is_told_at_once() -> None:
+    done: list[bool] = []
+    stage = Stage()
+    stage.playback.finish(lambda: done.append(True))
+    assert done == [True]
 
 
 def test_an_ended_stream_is_played_out_and_told() -> None:

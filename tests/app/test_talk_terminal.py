@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from echowarp.config.conf import load_conf
 from tests.app.test_calls import talker
 from tests.app.tty import COLUMNS, Teletype, screen
 from tests.processes import GOODBYE_S, PASSWORD, Stage, wait_until
+from tests.recordings import speech_wav
 
 
 @pytest.fixture
@@ -68,14 +70,16 @@ def test_a_call_by_keys_and_commands(stage: Stage, tty: Teletype) -> None:
 def test_a_room_by_the_prompts(stage: Stage, tty: Teletype) -> None:
     stage.server("--ssl", source="none")
     bob = talker(stage, "bob", "--room", "hall")
+    speech_wav(stage.folder / "zoë.wav", 1, rate=8_000, channels=1)
     asked = stage.run("asked", stats=False, **tty.options)
     tty.choose("What shall this machine do", "talk to others")
     tty.answer("Your name, for the others", "zoë")
     tty.answer("Whom to call")
     tty.answer("Room to join", "hall")
     tty.answer("Code to encrypt what is said")
-    tty.answer("Microphone, a part of its name")
-    tty.answer("Be heard only while the space bar is held down", "yes")
+    tty.choose("What the others hear", "a WAV file")
+    tty.answer("WAV file to send", "zoë.wav")
+    tty.choose("When they hear it", "while the space bar is held down")
     tty.choose("Where the sound goes", "nowhere")
     tty.answer("Address of the server", "127.0.0.1")
     tty.answer("Port of the server", str(stage.port))
@@ -84,12 +88,35 @@ def test_a_room_by_the_prompts(stage: Stage, tty: Teletype) -> None:
     tty.answer("Save these answers", "yes")
     tty.answer("Name of the config file")
     path = stage.folder / "echowarp.conf"
-    wait_until(path.exists, "the answers are saved")
-    # Whether or not there is a microphone here, a tone does in its place.
-    asked.close()
-    path.write_text(path.read_text("utf-8") + "source=tone\n", "utf-8")
-    saved = stage.run("saved", "--config_file", "echowarp.conf", stats=False)
     bob.says("zoë is there")
     bob.says("zoë has gone to room hall")
-    assert saved.leave() == 0
-    stage.programs.append(stage.programs.pop(stage.programs.index(asked)))
+    tty.press("q")
+    assert asked.ends(patience_s=GOODBYE_S) == 0
+    settings, _ = load_conf(str(path))
+    assert (settings.room, settings.source, settings.push_to_talk) == ("hall", "zoë.wav", True)
+
+
+def test_an_intercom_by_the_prompts(stage: Stage, tty: Teletype) -> None:
+    """The server has the stream of a file that is long enough."""
+    speech_wav(stage.folder / "in.wav", 30, rate=8_000, channels=1)
+    server = stage.run("asked", stats=False, **tty.options)
+    tty.choose("What shall this machine do", "send its sound")
+    tty.choose("What shall be captured", "")
+    tty.choose("What to send", "a WAV file")
+    tty.answer("WAV file to send", "in.wav")
+    tty.answer("Let listeners talk back", "yes")
+    tty.choose("Where what they say goes", "nowhere")
+    tty.answer("Room in which they hear each other too", "studio")
+    tty.answer("Port of the server", str(stage.port))
+    tty.answer("Password", PASSWORD)
+    tty.answer("Encrypt the sound", "yes")
+    tty.answer("Protect the sound")
+    tty.answer("Failures before")
+    tty.answer("Save these answers")
+    tty.shows("listening on port")
+    anna = talker(stage, "anna")
+    anna.says("in room studio")
+    assert anna.leave() == 0
+    tty.press("q")
+    assert server.ends(patience_s=GOODBYE_S) == 0
+    stage.programs.reverse()

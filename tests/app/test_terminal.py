@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -44,6 +45,7 @@ class TestPrompts:
         tty.choose("What to send", "a WAV file")
         tty.answer("WAV file to send", "nowhere.wav")
         tty.answer("WAV file to send", "in.wav")
+        tty.answer("Let listeners talk back")
         tty.answer("Port of the server [4415]", "seventy")
         tty.answer("Port of the server [4415]", str(stage.port))
         tty.answer("Password (not shown) [none]", PASSWORD)
@@ -74,14 +76,16 @@ class TestPrompts:
         assert "1  kitchen.conf" in tty.answer("Take the settings from [0]", "1")
         assert program.ends() == 0
 
-    @pytest.mark.parametrize("keys", ["\x03", "\x04"], ids=["interrupt", "end of input"])
-    def test_leaving(self, stage: Stage, tty: Teletype, keys: str) -> None:
+    @pytest.mark.parametrize(
+        ("keys", "status"), [("\x03", 0), ("\x04", 2)], ids=["interrupt", "end of input"]
+    )
+    def test_leaving(self, stage: Stage, tty: Teletype, keys: str, status: int) -> None:
         program = asked(stage, tty)
         tty.choose("What shall this machine do", "receive sound")
         tty.shows("Where the sound goes")
         tty.shows("Number [")
         tty.press(keys)
-        assert program.ends(patience_s=GOODBYE_S) == 0
+        assert program.ends(patience_s=GOODBYE_S) == status
         tty.shows("nothing was started")
 
     def test_leaving_at_the_hidden_question(self, stage: Stage, tty: Teletype) -> None:
@@ -94,10 +98,23 @@ class TestPrompts:
         tty.press("\x03")
         assert program.ends(patience_s=GOODBYE_S) == 0
 
-    def test_not_on_a_terminal_end_of_input_leaves(self, stage: Stage) -> None:
+    def test_without_anybody_to_answer_it_is_one_line(self, stage: Stage) -> None:
+        """As a service is started, and as from a file that is empty."""
         program = stage.run("asked", stats=False)
-        assert program.ends() == 0
-        assert "nothing was started" in program.said
+        assert program.ends() == 2
+        (line,) = program.said.splitlines()
+        assert line.startswith("echowarp: nobody is there to answer questions")
+        assert "--help" in line
+
+    def test_answers_that_end_too_early(self, stage: Stage) -> None:
+        program = stage.run("asked", stats=False, stdin=subprocess.PIPE)
+        stdin = program.process.stdin
+        assert stdin is not None
+        stdin.write(b"2\n")
+        stdin.close()
+        assert program.ends() == 2
+        last = program.said.splitlines()[-1]
+        assert last == "echowarp: the answers ended before the questions: nothing was started"
 
 
 def live_rows(rows: list[str]) -> list[str]:

@@ -7,7 +7,7 @@ import pytest
 
 from echowarp.device import opening
 from echowarp.device.loopback import PulseOutput
-from echowarp.device.opening import Asked, SinkOpener, SourceOpener
+from echowarp.device.opening import Asked, OwnFormat, SinkOpener, SourceOpener
 from echowarp.errors import DeviceError
 from echowarp.media.format import Format
 from tests.device.fake_portaudio import BUSY, FakePyAudio, device
@@ -135,3 +135,40 @@ def test_a_busy_device_is_no_other(plug: Plug) -> None:
     with pytest.raises(DeviceError, match="busy"):
         opener.open(FORMAT)
     assert str(opener.had) == "1 'B' (ALSA)"
+
+
+@pytest.mark.parametrize(
+    ("outputs", "rate", "own"),
+    [
+        (2, 44_100, OwnFormat(44_100, 2)),
+        (1, 16_000, OwnFormat(16_000, 1)),
+        (8, 96_000, OwnFormat(96_000, 2)),
+        (32, 44_100, None),
+        (2, 0, None),
+    ],
+)
+def test_the_format_of_a_device(plug: Plug, outputs: int, rate: int, own: OwnFormat | None) -> None:
+    """But of a plug-in, which tells what it might be."""
+    devices = [device("Other", 0, 2, 2), device("Speakers", 0, 0, outputs, rate)]
+    pa = plug(FakePyAudio([("ALSA", 0, 0)], devices))
+    assert SinkOpener(asked(name="speakers")).own_format() == own
+    assert SinkOpener(asked()).own_format() == OwnFormat(48_000, 2)
+    assert pa.terminated == 2 and not pa.streams
+
+
+def test_a_card_with_many_outputs_is_one_elsewhere(plug: Plug) -> None:
+    plug(FakePyAudio([("Core Audio", 0, 0)], [device("Studio", 0, 0, 32, 44_100)]))
+    assert SinkOpener(asked()).own_format() == OwnFormat(44_100, 2)
+
+
+def test_the_format_of_a_device_that_is_not_there(plug: Plug) -> None:
+    """It is an error, unless it was there and may come back."""
+    opener = SinkOpener(asked(name="Speakers"))
+    plug(machine("Other"))
+    with pytest.raises(DeviceError, match="Speakers"):
+        opener.own_format()
+    plug(machine("Speakers"))
+    opener.open(FORMAT).stop()
+    pa = plug(machine("Other"))
+    assert opener.own_format() is None
+    assert pa.terminated == 1

@@ -2,17 +2,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from echowarp.config.conf import read_conf, write_conf
 from echowarp.config.settings import Settings
-from echowarp.errors import ConfigError, DeviceError
+from echowarp.errors import ConfigError, DeviceError, EchoWarpError
 from echowarp.ui.prompts import Answers, DeviceChoice, PromptsLeft, ask_settings
 
 DEVICES = (
-    DeviceChoice(index=2, label="Built-in microphone", is_default=False),
-    DeviceChoice(index=7, label="USB microphone", is_default=True),
+    DeviceChoice(index=2, name="Built-in", label="Built-in microphone", is_default=False),
+    DeviceChoice(index=7, name="USB", label="USB microphone", is_default=True),
 )
 NO_SAVE = ""
 
@@ -33,7 +34,7 @@ class Script:
     def __init__(self, *answers: str | BaseException) -> None:
         self.answers: Iterator[str | BaseException] = iter(answers)
         self.shown: list[str] = []
-        self.asked_for: list[Settings] = []
+        self.asked_for: list[tuple[Settings, str]] = []
 
     def read_line(self, prompt: str) -> str:
         answer = self._next(prompt)
@@ -52,15 +53,15 @@ class Script:
             raise answer
         return answer
 
-    def devices(self, settings: Settings) -> Sequence[DeviceChoice]:
-        self.asked_for.append(settings)
+    def devices(self, settings: Settings, end: str) -> Sequence[DeviceChoice]:
+        self.asked_for.append((settings, end))
         return DEVICES
 
     def run(
         self,
         *,
         conf_files: Sequence[str] = (),
-        devices: Callable[[Settings], Sequence[DeviceChoice]] | None = None,
+        devices: Callable[[Settings, str], Sequence[DeviceChoice]] | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> Answers:
         answers = ask_settings(
@@ -75,23 +76,23 @@ class Script:
         return answers
 
 
-def no_devices(_: Settings) -> Sequence[DeviceChoice]:
+def no_devices(_: Settings, end: str) -> Sequence[DeviceChoice]:
     raise DeviceError("PyAudio is not installed: pip install PyAudio")
 
 
-# What a server is asked: mode, capture, what to send, port, password, encrypt,
+# What a server is asked: mode, capture, what to send, talk back, port, password, encrypt,
 # protect, failures, save. A client: mode, where to, address, port, password,
 # failures, save.
 
 
 def test_server_by_enter_alone() -> None:
-    script = Script("", "", "", "", "hidden:", "", "", "", NO_SAVE)
+    script = Script("", "", "", "", "", "hidden:", "", "", "", NO_SAVE)
     assert script.run() == Answers(settings=Settings(), save_to=None)
     assert script.shown == [
         "What shall this machine do:",
         "  1  send its sound (server)",
         "  2  receive sound and play it (client)",
-        "  3  talk to others: calls and rooms (client)",
+        "  3  talk to others: calls, rooms, an intercom (client)",
         "Number [1]: ",
         "What shall be captured:",
         "  1  a microphone or another input",
@@ -104,6 +105,7 @@ def test_server_by_enter_alone() -> None:
         "  4  a WAV file",
         "  5  nothing",
         "Number [system default]: ",
+        "Let listeners talk back [no]: ",
         "Port of the server [4415]: ",
         "Password (not shown) [none]: ",
         "Encrypt the sound [no]: ",
@@ -114,7 +116,7 @@ def test_server_by_enter_alone() -> None:
 
 
 def test_server_with_every_answer() -> None:
-    script = Script("1", "2", "1", "4416", "hidden: s3 ", "Yes", "y", "0", NO_SAVE)
+    script = Script("1", "2", "1", "", "4416", "hidden: s3 ", "Yes", "y", "0", NO_SAVE)
     assert script.run().settings == Settings(
         is_input_audio_device=False,
         device_id=2,
@@ -124,7 +126,7 @@ def test_server_with_every_answer() -> None:
         is_integrity_control=True,
         reconnect_attempt=0,
     )
-    assert script.asked_for == [Settings(is_input_audio_device=False)]
+    assert script.asked_for == [(Settings(is_input_audio_device=False), "source")]
 
 
 def test_client() -> None:
@@ -132,34 +134,86 @@ def test_client() -> None:
     assert script.run().settings == Settings(
         is_server=False, device_id=7, server_address="192.168.1.5"
     )
-    assert script.asked_for == [Settings(is_server=False)]
+    assert script.asked_for == [(Settings(is_server=False), "sink")]
     assert not any("Encrypt" in line or "captured" in line for line in script.shown)
 
 
+# A talker: mode, name, call, room or answering, code, microphone, when it is heard, where
+# to; then as a client.
+REST = ("", "h", "", "hidden:", "", NO_SAVE)
+
+
+def talker(**options: Any) -> Settings:
+    return Settings(is_server=False, nickname="zoë", server_address="h", **options)
+
+
 def test_a_talker() -> None:
-    ours = ("hidden:", "", "")
-    script = Script("3", "", "zoë", "bob", *ours, "", "h", "", "hidden:", "", NO_SAVE)
-    assert script.run().settings == Settings(
-        is_server=False, nickname="zoë", call="bob", server_address="h"
+    script = Script("3", "", "zoë", "bob", "hidden:", "", "", *REST)
+    assert script.run().settings == talker(call="bob")
+    assert [end for _, end in script.asked_for] == ["source", "sink"]
+    assert not any("level" in line for line in script.shown), "it has not been asked for"
+    script = Script("3", "zoë", "", "kitchen", "hidden:four words", "1", "3", "2", *REST[1:])
+    assert script.run(environ={"ECHOWARP_E2E": "other"}).settings == talker(
+        room="kitchen", e2e="four words", microphone="Built-in", push_to_talk=True, device_id=7
     )
-    script = Script(
-        *("3", "zoë", "", "kitchen", "hidden:four words", "USB", "yes"),
-        *("", "h", "", "hidden:", "", NO_SAVE),
+    start = script.shown.index("What the others hear:")
+    assert script.shown[start + 1 : start + 11] == [
+        "  1  Built-in microphone",
+        "  2  USB microphone (system default)",
+        "  3  nothing: only listen",
+        "  4  a WAV file",
+        "Number [system default]: ",
+        "When they hear it:",
+        "  1  always",
+        "  2  after m is pressed: begin muted",
+        "  3  while the space bar is held down",
+        "  4  while it is loud: voice activation",
+    ]
+    script = Script("3", "zoë", "", "", "yes", "hidden:", "", "2", *REST)
+    assert script.run(environ={"ECHOWARP_E2E": "other"}).settings == talker(
+        auto_answer=True, e2e="other", muted=True
     )
-    assert script.run(environ={"ECHOWARP_E2E": "other"}).settings == Settings(
-        is_server=False,
-        nickname="zoë",
-        room="kitchen",
-        e2e="four words",
-        microphone="USB",
-        push_to_talk=True,
-        server_address="h",
+
+
+def test_a_talker_who_only_listens_is_not_asked_when() -> None:
+    script = Script("3", "zoë", "", "kitchen", "hidden:", "3", *REST)
+    assert script.run().settings == talker(room="kitchen", source="none")
+    script = Script("3", "zoë", "", "kitchen", "hidden:", "", "2", *REST[1:])
+    assert script.run(devices=no_devices).settings == talker(
+        room="kitchen", source="none", sink="null"
     )
-    assert "Microphone, a part of its name [the system's]: " in script.shown
-    script = Script("3", "zoë", "", "", "yes", *ours, "", "h", "", "hidden:", "", NO_SAVE)
-    assert script.run(environ={"ECHOWARP_E2E": "other"}).settings == Settings(
-        is_server=False, nickname="zoë", auto_answer=True, e2e="other", server_address="h"
-    )
+
+
+def test_a_talker_with_a_file(folder: Path) -> None:
+    (folder / "song.wav").write_bytes(b"")
+    script = Script("3", "zoë", "bob", "hidden:", "4", "song.wav", "", *REST)
+    assert script.run().settings == talker(call="bob", source="song.wav")
+
+
+def test_voice_activation() -> None:
+    script = Script("3", "zoë", "bob", "hidden:", "", "4", "", *REST)
+    assert script.run().settings == talker(call="bob", voice_activation=0.02)
+    assert "From which level on, a share of full scale [0.02]: " in script.shown
+    script = Script("3", "zoë", "bob", "hidden:", "", "4", "2", "0.05", *REST)
+    assert script.run().settings == talker(call="bob", voice_activation=0.05)
+
+
+def test_a_server_that_is_talked_back_to(folder: Path) -> None:
+    start, rest = ("1", "", "", "yes"), ("", "hidden:", "", "", "", NO_SAVE)
+    script = Script(*start, "", "", *rest)
+    assert script.run().settings == Settings(talkback=True)
+    at = script.shown.index("Where what they say goes:")
+    assert script.shown[at + 1 : at + 6] == [
+        "  1  the system's default output",
+        "  2  a WAV file",
+        "  3  nowhere",
+        "Number [1]: ",
+        "Room in which they hear each other too, if any: ",
+    ]
+    expected = Settings(talkback=True, sink="echowarp.wav", room="studio")
+    assert Script(*start, "2", "", "studio", *rest).run().settings == expected
+    expected = Settings(talkback=True, sink="null")
+    assert Script(*start, "3", "", *rest).run().settings == expected
 
 
 def test_wrong_answers_ask_again_and_say_why() -> None:
@@ -188,14 +242,14 @@ def test_wrong_answers_ask_again_and_say_why() -> None:
 
 def test_tone_and_nothing_as_sources() -> None:
     rest = ("", "hidden:", "", "", "", NO_SAVE)
-    assert Script("1", "", "3", *rest).run().settings == Settings(source="tone")
+    assert Script("1", "", "3", "", *rest).run().settings == Settings(source="tone")
     assert Script("1", "", "5", *rest).run().settings == Settings(source="none")
 
 
 def test_wav_source_must_be_there(folder: Path) -> None:
     (folder / "song.WAV").write_bytes(b"")
     wrong = ("", "tone", "-", "song.mp3", "missing.wav")
-    script = Script("", "", "4", *wrong, "song.WAV", "", "hidden:", "", "", "", NO_SAVE)
+    script = Script("", "", "4", *wrong, "song.WAV", "", "", "hidden:", "", "", "", NO_SAVE)
     assert script.run().settings == Settings(source="song.WAV")
     assert "there is no file 'missing.wav'" in script.shown
 
@@ -212,7 +266,7 @@ def test_wav_sink_is_not_replaced_unasked(folder: Path) -> None:
 
 
 def test_devices_cannot_be_listed() -> None:
-    script = Script("", "", "", "", "hidden:", "", "", "", NO_SAVE)
+    script = Script("", "", "", "", "", "hidden:", "", "", "", NO_SAVE)
     assert script.run(devices=no_devices).settings == Settings(source="tone")
     assert "PyAudio is not installed: pip install PyAudio" in script.shown
     assert "  1  a test tone" in script.shown
@@ -222,24 +276,24 @@ def test_devices_cannot_be_listed() -> None:
 
 
 def test_there_are_no_devices() -> None:
-    script = Script("", "", "1", "", "hidden:", "", "", "", NO_SAVE)
-    assert script.run(devices=lambda _: ()).settings == Settings(source="tone")
+    script = Script("", "", "1", "", "", "hidden:", "", "", "", NO_SAVE)
+    assert script.run(devices=lambda _, end: ()).settings == Settings(source="tone")
 
 
 def test_password_from_the_environment() -> None:
     environ = {"ECHOWARP_PASSWORD": "from env"}
-    script = Script("", "", "", "", "hidden:", "", "", "", NO_SAVE)
+    script = Script("", "", "", "", "", "hidden:", "", "", "", NO_SAVE)
     assert script.run(environ=environ).settings.password == "from env"
     assert "Password (not shown) [that in ECHOWARP_PASSWORD]: " in script.shown
     assert not any("from env" in line for line in script.shown)
-    script = Script("", "", "", "", "hidden:own", "", "", "", NO_SAVE)
+    script = Script("", "", "", "", "", "hidden:own", "", "", "", NO_SAVE)
     assert script.run(environ=environ).settings.password == "own"
 
 
 def test_save(folder: Path) -> None:
-    answers = Script("", "", "", "", "hidden:", "", "", "", "y", "").run()
+    answers = Script("", "", "", "", "", "hidden:", "", "", "", "y", "").run()
     assert answers.save_to == "echowarp.conf"
-    script = Script("", "", "", "", 'hidden:"=#\t ', "", "", "", "y", "mine.conf")
+    script = Script("", "", "", "", "", 'hidden:"=#\t ', "", "", "", "y", "mine.conf")
     answers = script.run()
     assert answers.save_to == "mine.conf"
     assert "mine.conf holds the password: keep it to yourself" in script.shown
@@ -249,7 +303,7 @@ def test_save(folder: Path) -> None:
 
 def test_save_asks_before_it_replaces(folder: Path) -> None:
     (folder / "echowarp.conf").write_text("")
-    start = ("", "", "", "", "hidden:", "", "", "", "y", "")
+    start = ("", "", "", "", "", "hidden:", "", "", "", "y", "")
     script = Script(*start, "", "new.conf")
     assert script.run().save_to == "new.conf"
     assert "echowarp.conf exists: replace it [no]: " in script.shown
@@ -277,7 +331,7 @@ def test_a_config_file_is_offered(folder: Path) -> None:
 
 def test_no_config_file_is_taken() -> None:
     for answer in ("0", ""):
-        script = Script(answer, "", "", "", "", "hidden:", "", "", "", NO_SAVE)
+        script = Script(answer, "", "", "", "", "", "hidden:", "", "", "", NO_SAVE)
         assert script.run(conf_files=["a.conf"]).settings == Settings()
 
 
@@ -290,21 +344,29 @@ def test_a_bad_config_file_asks_again(folder: Path) -> None:
     assert "'3' is not a whole number, 0..2" in script.shown
 
 
-SERVER = ("", "", "", "", "hidden:", "", "", "", NO_SAVE)
+SERVER = ("", "", "", "", "", "hidden:", "", "", "", NO_SAVE)
 
 
-@pytest.mark.parametrize("reason", [EOFError(), KeyboardInterrupt()])
+@pytest.mark.parametrize(
+    ("reason", "told", "status"),
+    [
+        (KeyboardInterrupt(), "left the questions: nothing was started", 0),
+        (EOFError(), "the answers ended before the questions: nothing was started", 2),
+    ],
+    ids=["interrupt", "end of input"],
+)
 @pytest.mark.parametrize("after", range(len(SERVER)))
-def test_leaving_at_any_question(reason: BaseException, after: int) -> None:
-    with pytest.raises(PromptsLeft) as caught:
-        Script(*SERVER[:after], reason).run()
-    assert caught.value.exit_status == 0
-    assert str(caught.value) == "left the questions: nothing was started"
+def test_leaving_at_any_question(reason: BaseException, told: str, status: int, after: int) -> None:
+    script = Script(*SERVER[:after], reason)
+    with pytest.raises(EchoWarpError) as caught:
+        script.run()
+    assert (str(caught.value), caught.value.exit_status) == (told, status)
+    assert script.shown[-1] == "", "the reason has a line of its own"
 
 
 def test_leaving_at_the_config_files() -> None:
     with pytest.raises(PromptsLeft):
-        Script(EOFError()).run(conf_files=["a.conf"])
+        Script(KeyboardInterrupt()).run(conf_files=["a.conf"])
 
 
 def test_an_answer_that_is_not_text() -> None:

@@ -34,7 +34,10 @@ class TalkSafety:
         """A session began, in which our id is `user`."""
         self._told.clear()
         if self._code is not None:
-            failures = None if self._e2e is None else self._e2e.failures
+            failures = None
+            if self._e2e is not None:
+                self._e2e.set_partners({}, 0)
+                failures = self._e2e.failures
             self._e2e = EndToEnd(
                 code=self._code, user=user, random_bytes=os.urandom, failures=failures
             )
@@ -100,7 +103,12 @@ class TalkSafety:
     def refuses(self, stream: Stream) -> bool:
         """Whether a talker's stream is not played: sealed without our having a code, or
         not sealed though we have one."""
-        if stream.user == 0 or is_sealed(stream) == (self._e2e is not None):
+        if stream.user == 0:
+            if self._e2e is not None and 0 not in self._told:
+                self._told.add(0)
+                log.warning(talk_words.SERVERS_OWN)
+            return False
+        if is_sealed(stream) == (self._e2e is not None):
             return False
         self._tell_unheard(stream.user, sealed=is_sealed(stream))
         return True

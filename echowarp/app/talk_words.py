@@ -61,6 +61,8 @@ TRUST = {
     State.GIVEN_UP: "{name} has another code, five times: /retry tries again",
 }
 
+SERVERS_OWN = "what the server itself sends is not encrypted end to end"
+
 
 def denied(reason: Denial, suggestion: str) -> str:
     """Why there is no name for us."""

@@ -132,6 +132,11 @@ class Pair:
         """When `handle_timeout` has something to do, or None."""
         return self._deadline_ns
 
+    def abandon(self) -> None:
+        """The other is gone. If it has our proof and gave none, that was a guess."""
+        if self.state is State.AWAIT_ACCEPT:
+            self._guesses.failed()
+
     def handle_timeout(self, now_ns: int) -> None:
         """Begins anew what was not answered, or failed."""
         if self._deadline_ns is None or now_ns < self._deadline_ns:

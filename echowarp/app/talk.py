@@ -186,8 +186,8 @@ class Talk:
                 return True
         elif isinstance(record, End) and voice is not None and record.stream == 0:
             if voice.state is VoiceState.ASKED and not self._server_talks:
-                voice.refused()
-                log.warning("the server does not take our stream: nobody hears us")
+                voice.refused(now_ns)
+                log.warning("the server does not take our stream now: nobody hears us")
                 return True
         elif isinstance(record, UdpOk) and self._enter_ns is not None:
             self._enter_ns = now_ns
@@ -198,6 +198,7 @@ class Talk:
         due = (
             *(self._enter_ns, *self._call.timeouts_ns()),
             *(self._company.timeout_ns(), self._safety.timeout_ns()),
+            None if self._voice is None else self._voice.timeout_ns(),
         )
         return min((each for each in due if each is not None), default=1 << 62)
 

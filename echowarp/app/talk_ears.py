@@ -57,7 +57,7 @@ class TalkEars:
         self._streams: dict[StreamTracker, bool] = {}
         """Those that run, and whether each is a lost one going on."""
         self._partner: int | None = None
-        """Whom we are in a call with; 0 while they are away."""
+        """Whom we are in a call with; 0, which is nobody's stream then, while they are away."""
         self._call: OnePlayback | None = None
         self._mix: MixedPlayback | None = None
         self._clock: ServerClock | None = None
@@ -135,7 +135,7 @@ class TalkEars:
         """Plays a stream where it belongs, if it does anywhere now."""
         user, continued = self._users[tracker], self._streams[tracker]
         if self._call is not None:
-            if user == self._partner:
+            if user and user == self._partner:
                 self._played_out = False
                 self._call.play(tracker, continued=continued)
                 log.info("stream: %s", format_of(tracker))

@@ -458,6 +458,37 @@ def test_a_flood_of_presence_is_told_a_few_times_a_second(come: Come) -> None:
     assert len(told) <= (took_s + 1) * 5 + 2
 
 
+def test_a_flood_of_streams_harms_no_call_and_leaves_bytes_for_others(come: Come) -> None:
+    """One who asks for streams without end, beside two who talk, and next to one who is to be
+    heard by the same listener."""
+    ann, bob = call(come, "Gerd", "Hans")
+    connect(ann, bob)
+    mean, heard, honest = (
+        come().welcomed(name, Wish.ROOM, "Cellar") for name in ("Mean", "Heard", "Honest")
+    )
+    mean.tell(
+        *(
+            Stream(stream=0, codec=0, rate=48_000, channels=1, block=240, seq=n, time=0, user=0)
+            for n in range(2_000)
+        )
+    )
+    waits = threading.Thread(target=mean.settle)
+    waits.start()
+    for n in range(100):
+        ann.say(n, SOUND[n])
+        bob.listen()
+        time.sleep(0.005)
+    assert list(bob.hears().values()) == [dict(enumerate(SOUND[:100]))]
+    waits.join()
+    answers = [record for record in mean.records if isinstance(record, End) and not record.stream]
+    assert len(answers) >= 1_850, "no more than it may have at once"
+    honest.talk()
+    while heard.next(Stream).user != honest.user:
+        pass
+    honest.say(0, SOUND[0])
+    assert {0: SOUND[0]} in heard.hears().values()
+
+
 def test_streams_without_end_and_of_no_sense_are_refused(come: Come) -> None:
     ann, bob = call(come, "Dora", "Emil")
     connect(ann, bob)

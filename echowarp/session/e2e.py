@@ -24,8 +24,8 @@ KEYS_KEPT = 2
 
 
 class Trust(NamedTuple):
-    """Something has changed with a partner. state: PAIRED, or FAILED or GIVEN_UP for a
-    wrong code."""
+    """Something has changed with a partner. state: PAIRED; FAILED or GIVEN_UP for a wrong
+    code; AWAIT_OPEN or AWAIT_SHARE for one that does not answer."""
 
     user: int
     state: State
@@ -88,6 +88,8 @@ class EndToEnd:
         self._random_bytes = random_bytes
         self._pairs: dict[int, Pair] = {}
         self._shown: dict[int, State] = {}
+        self._unanswered: set[int] = set()
+        """Of whom it was told already that they do not answer."""
         self._openers: dict[int, list[PayloadOpener]] = {}
         self._met: dict[int, list[PayloadOpener]] = {}
         """The last ones of everybody there was: a key that is told again opens nothing twice."""
@@ -111,6 +113,7 @@ class EndToEnd:
         for user in tuple(self._pairs):
             if user not in partners:
                 self._pairs.pop(user).abandon()
+                self._unanswered.discard(user)
                 for held in (self._shown, self._openers):
                     held.pop(user, None)
         for user, name in partners.items():
@@ -162,6 +165,7 @@ class EndToEnd:
     def begin_again(self, now_ns: int) -> None:
         """The user acts: failures are forgotten, and whoever failed is asked again."""
         self.failures.clear()
+        self._unanswered.clear()
         self._each(lambda pair: pair.begin_again(now_ns))
 
     def timeout_ns(self) -> int | None:
@@ -199,4 +203,8 @@ class EndToEnd:
                     pair.send_key(self._key)
             if pair.state in (State.PAIRED, State.FAILED, State.GIVEN_UP):
                 self._events.append(Trust(user, pair.state))
+        if pair.unanswered and user not in self._unanswered:
+            self._unanswered.add(user)
+            self._events.append(Trust(user, pair.state))
+        pair.unanswered = False
         self._out += ((user, data) for data in pair.to_send())

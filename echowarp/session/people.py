@@ -176,6 +176,8 @@ class People:
         self._moved = True
         user = self.roster.user_of(seat)
         assert user is not None, "only somebody who is here asks for a room"
+        # Whoever has just come is told first that it is here.
+        self._out += self.roster.to_send()
         self._out.append((user, RoomNews(state=answer.state, name=answer.name)))
         self.roster.move(seat, self.rooms.name_of(seat), now_ns)
 

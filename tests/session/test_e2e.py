@@ -249,7 +249,24 @@ def test_an_unanswered_beginning_is_repeated_and_no_failure() -> None:
         alone.handle_timeout(turn * ANSWER_NS)
     assert alone.state(1) is State.AWAIT_SHARE
     assert len(alone.to_send()) == 10
-    assert alone.events() == []
+    assert alone.events() == [Trust(1, State.AWAIT_SHARE)], "told once"
+
+
+def test_one_that_has_given_up_is_told_of_to_who_tries_again() -> None:
+    room = Room(al=b"code", bo=b"Code")
+    room.meet()
+    for _ in range(20):
+        room.wait(RETRY_NS)
+    for user, person in room.people.items():
+        before = len(room.events[user])
+        person.begin_again(room.now_ns)
+        room.carry()
+        room.wait(ANSWER_NS)
+        room.wait(ANSWER_NS)
+        waits = State.AWAIT_OPEN if user == 1 else State.AWAIT_SHARE
+        assert room.events[user][before:] == [Trust(3 - user, waits)]
+        person._pairs[3 - user].state = State.GIVEN_UP
+        person._pairs[3 - user]._deadline_ns = None
 
 
 @pytest.mark.parametrize("kind", [k for k in PairType if k not in (PairType.WRONG, PairType.KEY)])

@@ -103,6 +103,8 @@ class Talk:
         """Declines the call that rings."""
         if self._company.stage is Stage.INCOMING:
             self._company.hang_up()
+        else:
+            log.info("nobody is calling")
 
     def go(self, room: str, now_ns: int) -> None:
         """Goes to a room, empty: out."""
@@ -111,10 +113,12 @@ class Talk:
     def set_volume(self, name: str, percent: float, now_ns: int) -> None:
         """How loud somebody is played, also one who comes later."""
         self._volumes[parse_name(name).key] = percent
+        log.info("%s is played at %.0f %%", name, percent)
         self._silence(name, False)
 
     def silence(self, name: str, silent: bool, now_ns: int) -> None:
         """Whether somebody is not to be heard here."""
+        log.info("%s is muted here" if silent else "%s is heard here again", name)
         self._silence(name, silent)
 
     def _silence(self, name: str, silent: bool) -> None:

@@ -29,10 +29,13 @@ class TalkSafety:
         self._e2e: EndToEnd | None = None
         self._told: set[int] = set()
         """Users of whom was said that they are not heard."""
+        self._failed: set[int] = set()
+        """Users of whom was said that they have another code: it is tried more than once."""
 
     def begin(self, user: int) -> None:
         """A session began, in which our id is `user`."""
         self._told.clear()
+        self._failed.clear()
         if self._code is not None:
             failures = None
             if self._e2e is not None:
@@ -70,6 +73,7 @@ class TalkSafety:
         if self._e2e is None:
             log.warning("there is no code to try again: it is given with --e2e")
         else:
+            self._failed.clear()
             self._e2e.begin_again(now_ns)
 
     def timeout_ns(self) -> int | None:
@@ -91,6 +95,9 @@ class TalkSafety:
             keys = {user: parse_name(person.name).key for user, person in people.items()}
             e2e.set_partners(keys, now_ns)
         for trust in e2e.events():
+            if trust.state is State.FAILED and trust.user in self._failed:
+                continue
+            (self._failed.add if trust.state is State.FAILED else self._failed.discard)(trust.user)
             words = talk_words.TRUST[trust.state].format(name=self._name(trust.user))
             log.log(logging.INFO if trust.state is State.PAIRED else logging.WARNING, words)
 
@@ -122,13 +129,15 @@ class TalkSafety:
 
     @property
     def words(self) -> str:
-        """How safe it is, "" where nothing was asked for."""
+        """How safe it is, "" where nothing was asked for, or nobody is there to hear us."""
         e2e = self._e2e
         if e2e is None:
             return ""
         if e2e.secure:
             return "end to end"
         states = [e2e.state(user) for user in self._company.hearers]
+        if not states:
+            return ""
         return "wrong code" if any(state in FAILED for state in states) else "code not compared"
 
     def _name(self, user: int) -> str:

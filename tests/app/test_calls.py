@@ -194,9 +194,18 @@ def test_a_server_without_talkers(stage: Stage) -> None:
 def test_another_code_is_told_and_nothing_is_heard(stage: Stage) -> None:
     stage.server(source="none")
     anna = talker(stage, "anna", "--auto_answer", sink="a.wav", environment={"ECHOWARP_E2E": "x"})
-    bob = talker(stage, "bob", "--call", "anna", sink="b.wav", environment={"ECHOWARP_E2E": "y"})
-    anna.says("bob has another code")
-    bob.says("anna has another code")
+    bob = talker(
+        *(stage, "bob", "--call", "anna"),
+        sink="b.wav",
+        environment={"ECHOWARP_E2E": "y"},
+        stdin=subprocess.PIPE,
+    )
+    anna.says("bob has another code, five times")
+    bob.says("anna has another code, five times")
+    # It was tried five times, and is told at the first and the last.
+    assert bob.said.count("anna has another code") == 2
+    say(bob, "/retry")
+    bob.says("anna does not compare codes")
     assert bob.leave() == 0
     assert anna.leave() == 0
     assert not (stage.folder / "a.wav").exists()

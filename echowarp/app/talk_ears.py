@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 CLOSE_S = 1.0
 """How long a sink may take to be done when another is to be opened."""
 FULL_PERCENT = 100.0
+MAX_KNOWN = 64
+"""Of so many streams that have ended, and may still be played out, it is known whose they are."""
 
 
 class TalkEars:
@@ -104,7 +106,9 @@ class TalkEars:
     def announced(self, stream: Stream, now_ns: int) -> StreamTracker:
         """As of Ears."""
         tracker, continued = self._follow(stream, now_ns)
-        self._users = {**self._users, tracker: stream.user}
+        old = tuple(self._users)[:-MAX_KNOWN]
+        users = {t: user for t, user in self._users.items() if t in self._streams or t not in old}
+        self._users = {**users, tracker: stream.user}
         for other, user in tuple(self._users.items()):
             if user == stream.user and other is not tracker and other in self._streams:
                 del self._streams[other]

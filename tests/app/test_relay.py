@@ -413,6 +413,11 @@ def test_anothers_session_cannot_be_forged(come: Come) -> None:
     ann, bob = call(come, "Zoe", "Abel")
     thief = come().welcomed("Thief")
     connect(ann, bob)
+    # Nor by its name, with a token that is somebody else's, or made up.
+    other = come()
+    for token in (NO_TOKEN, thief.token, other.token, bytes(15) + b"\1"):
+        other.enter("Zoe", resume=token)
+        assert other.next(Denied).reason is Denial.TAKEN
     thief.talk()
     mine, theirs = thief.join().keys, ann.join().keys
     forged = DatagramSender(cipher=cipher_for_client(mine), session=theirs.session)

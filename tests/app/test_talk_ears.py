@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from echowarp.app.run_client import latency_of
-from echowarp.app.talk_ears import TalkEars
+from echowarp.app.talk_ears import MAX_KNOWN, TalkEars
 from echowarp.app.talk_sinks import Told
 from echowarp.app.volume import Volume
 from echowarp.config.settings import Settings
@@ -70,3 +70,12 @@ def test_while_the_other_end_is_away_the_server_does_not_speak_for_it(ears: Talk
     ears.announced(stream(1, 9), 0)
     ears.call(9)
     assert list(ears.talkers) == [9]
+
+
+def test_streams_that_come_and_go_for_ever_leave_nothing_behind(ears: TalkEars) -> None:
+    ears.announced(stream(1, 5), 0)
+    for n in range(10 * MAX_KNOWN):
+        ears.ended(ears.announced(stream(2, 6), n), 7)
+    assert len(ears._users) <= MAX_KNOWN + 2
+    ears.call(5)
+    assert list(ears.talkers) == [5], "the one that has run all the time"

@@ -18,6 +18,9 @@ from echowarp.wire.records import Stream
 log = logging.getLogger(__name__)
 
 FAILED = (State.FAILED, State.GIVEN_UP)
+MAX_SHUT = 200
+"""Blocks one after the other that do not open: a second of them. A few are on their way when
+a key changes."""
 
 
 class TalkSafety:
@@ -29,6 +32,8 @@ class TalkSafety:
         self._e2e: EndToEnd | None = None
         self._told: set[int] = set()
         """Users of whom was said that they are not heard."""
+        self._shut: dict[int, int] = {}
+        """Of each user, blocks that did not open since the last that did."""
         self._failed: set[int] = set()
         """Users of whom was said that they have another code: it is tried more than once."""
 
@@ -36,6 +41,7 @@ class TalkSafety:
         """A session began, in which our id is `user`."""
         self._told.clear()
         self._failed.clear()
+        self._shut.clear()
         if self._code is not None:
             failures = None
             if self._e2e is not None:
@@ -48,7 +54,9 @@ class TalkSafety:
     def open_payload(self, user: int, seq: int, time: int, payload: bytes) -> bytes | None:
         """Opens what a user has sealed. From any thread."""
         e2e = self._e2e
-        return None if e2e is None else e2e.open(user, seq, time, payload)
+        opened = None if e2e is None else e2e.open(user, seq, time, payload)
+        self._shut[user] = self._shut.get(user, 0) + 1 if opened is None else 0
+        return opened
 
     def begin_stream(self) -> PayloadSealer | None:
         """What seals a stream of ours that begins, None for nothing."""
@@ -94,12 +102,21 @@ class TalkSafety:
             people = {user: company.users[user] for user in company.hearers}
             keys = {user: parse_name(person.name).key for user, person in people.items()}
             e2e.set_partners(keys, now_ns)
+            self._tell_shut(e2e)
         for trust in e2e.events():
             if trust.state is State.FAILED and trust.user in self._failed:
                 continue
             (self._failed.add if trust.state is State.FAILED else self._failed.discard)(trust.user)
+            self._shut.pop(trust.user, None)
             words = talk_words.TRUST[trust.state].format(name=self._name(trust.user))
             log.log(logging.INFO if trust.state is State.PAIRED else logging.WARNING, words)
+
+    def _tell_shut(self, e2e: EndToEnd) -> None:
+        for user in self._company.hearers:
+            is_shut = self._shut.get(user, 0) >= MAX_SHUT
+            if is_shut and user not in self._told and e2e.state(user) is State.PAIRED:
+                self._told.add(user)
+                log.warning(talk_words.SHUT.format(name=self._name(user)))
 
     def send(self) -> None:
         """Hands what is to be said about the code to the company."""

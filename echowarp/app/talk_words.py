@@ -68,6 +68,9 @@ TRUST = {
     State.GIVEN_UP: "{name} has another code, five times: /retry tries again",
 }
 
+SHUT = (
+    "what comes from {name} was not sealed so by them, and is not heard: it is changed on its way"
+)
 SERVERS_OWN = "what the server itself sends is not encrypted end to end"
 
 

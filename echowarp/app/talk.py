@@ -22,8 +22,16 @@ from echowarp.errors import ConfigError, RefusedError
 from echowarp.media.format import NS_PER_S
 from echowarp.session.client_session import Started
 from echowarp.session.company import Company, Stage
-from echowarp.session.company_events import CallChanged, Came, CompanyEvent, Message, Refused
+from echowarp.session.company_events import (
+    CallChanged,
+    Came,
+    Changed,
+    CompanyEvent,
+    Message,
+    Refused,
+)
 from echowarp.session.names import parse_name
+from echowarp.session.pace import Pace
 from echowarp.session.speech import Speech
 from echowarp.wire.people import PeopleRecord, User
 from echowarp.wire.people_codes import Presence
@@ -34,6 +42,10 @@ log = logging.getLogger(__name__)
 ENTER_NS = NS_PER_S
 """Our name is said when our datagrams are heard, so that nobody talks to a way that is
 not open; where they are not, after so long."""
+MOVE_EVERY_NS = 2 * NS_PER_S
+MOVES_AT_ONCE = 20
+"""What the others do is told so often: one who does nothing but go in and out of a room is to
+leave the terminal to the rest."""
 
 
 class Talk:
@@ -69,6 +81,7 @@ class Talk:
         self._server_talks = False
         self._volumes: dict[str, float] = {}
         self._silenced: set[str] = set()
+        self._moves = Pace(every_ns=MOVE_EVERY_NS, burst_ns=MOVES_AT_ONCE * MOVE_EVERY_NS)
         self.view = TalkView()
         self.open_payload = self._safety.open_payload
         ears.refuses = self._safety.refuses
@@ -273,7 +286,7 @@ class Talk:
             self._call.fail(RefusedError(talk_words.denied(event.reason, event.suggestion)))
         else:
             words = talk_words.told(event)
-            if words:
+            if words and (not isinstance(event, Changed) or self._moves.affords(now_ns)):
                 log.info("%s", words)
             if isinstance(event, Came):
                 self._set_volume_of(event.person)

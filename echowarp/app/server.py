@@ -271,7 +271,7 @@ class ServerApp:
             if talks is not None:
                 talks.desk.joined(event, now_ns)
         elif isinstance(event, Left):
-            name = "" if talks is None else talks.desk.left(event, now_ns)
+            name = "" if talks is None else talks.left(event, now_ns)
             log.info("%s left: %s", f"{name} at {event.host}" if name else event.host, event.detail)
             self._inlet.dismiss(event.connection)
             self._order(Leave(event.connection))

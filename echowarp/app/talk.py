@@ -22,8 +22,16 @@ from echowarp.errors import ConfigError, RefusedError
 from echowarp.media.format import NS_PER_S
 from echowarp.session.client_session import Started
 from echowarp.session.company import Company, Stage
-from echowarp.session.company_events import CallChanged, Came, CompanyEvent, Message, Refused
+from echowarp.session.company_events import (
+    CallChanged,
+    Came,
+    Changed,
+    CompanyEvent,
+    Message,
+    Refused,
+)
 from echowarp.session.names import parse_name
+from echowarp.session.pace import Pace
 from echowarp.session.speech import Speech
 from echowarp.wire.people import PeopleRecord, User
 from echowarp.wire.people_codes import Presence
@@ -34,6 +42,10 @@ log = logging.getLogger(__name__)
 ENTER_NS = NS_PER_S
 """Our name is said when our datagrams are heard, so that nobody talks to a way that is
 not open; where they are not, after so long."""
+MOVE_EVERY_NS = 2 * NS_PER_S
+MOVES_AT_ONCE = 20
+"""What the others do is told so often: one who does nothing but go in and out of a room is to
+leave the terminal to the rest."""
 
 
 class Talk:
@@ -69,6 +81,7 @@ class Talk:
         self._server_talks = False
         self._volumes: dict[str, float] = {}
         self._silenced: set[str] = set()
+        self._moves = Pace(every_ns=MOVE_EVERY_NS, burst_ns=MOVES_AT_ONCE * MOVE_EVERY_NS)
         self.view = TalkView()
         self.open_payload = self._safety.open_payload
         ears.refuses = self._safety.refuses
@@ -103,6 +116,8 @@ class Talk:
         """Declines the call that rings."""
         if self._company.stage is Stage.INCOMING:
             self._company.hang_up()
+        else:
+            log.info("nobody is calling")
 
     def go(self, room: str, now_ns: int) -> None:
         """Goes to a room, empty: out."""
@@ -111,10 +126,12 @@ class Talk:
     def set_volume(self, name: str, percent: float, now_ns: int) -> None:
         """How loud somebody is played, also one who comes later."""
         self._volumes[parse_name(name).key] = percent
+        log.info("%s is played at %.0f %%", name, percent)
         self._silence(name, False)
 
     def silence(self, name: str, silent: bool, now_ns: int) -> None:
         """Whether somebody is not to be heard here."""
+        log.info("%s is muted here" if silent else "%s is heard here again", name)
         self._silence(name, silent)
 
     def _silence(self, name: str, silent: bool) -> None:
@@ -186,8 +203,8 @@ class Talk:
                 return True
         elif isinstance(record, End) and voice is not None and record.stream == 0:
             if voice.state is VoiceState.ASKED and not self._server_talks:
-                voice.refused()
-                log.warning("the server does not take our stream: nobody hears us")
+                voice.refused(now_ns)
+                log.warning("the server does not take our stream now: nobody hears us")
                 return True
         elif isinstance(record, UdpOk) and self._enter_ns is not None:
             self._enter_ns = now_ns
@@ -198,6 +215,7 @@ class Talk:
         due = (
             *(self._enter_ns, *self._call.timeouts_ns()),
             *(self._company.timeout_ns(), self._safety.timeout_ns()),
+            None if self._voice is None else self._voice.timeout_ns(),
         )
         return min((each for each in due if each is not None), default=1 << 62)
 
@@ -268,7 +286,7 @@ class Talk:
             self._call.fail(RefusedError(talk_words.denied(event.reason, event.suggestion)))
         else:
             words = talk_words.told(event)
-            if words:
+            if words and (not isinstance(event, Changed) or self._moves.affords(now_ns)):
                 log.info("%s", words)
             if isinstance(event, Came):
                 self._set_volume_of(event.person)

@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 CLOSE_S = 1.0
 """How long a sink may take to be done when another is to be opened."""
 FULL_PERCENT = 100.0
+MAX_KNOWN = 64
+"""Of so many streams that have ended, and may still be played out, it is known whose they are."""
 
 
 class TalkEars:
@@ -68,7 +70,7 @@ class TalkEars:
         self._streams: dict[StreamTracker, bool] = {}
         """Those that run, and whether each is a lost one going on."""
         self._partner: int | None = None
-        """Whom we are in a call with; 0 while they are away."""
+        """Whom we are in a call with; 0, which is nobody's stream then, while they are away."""
         self._call: OnePlayback | None = None
         self._mix: MixedPlayback | None = None
         self._clock: ServerClock | None = None
@@ -116,7 +118,9 @@ class TalkEars:
     def announced(self, stream: Stream, now_ns: int) -> StreamTracker:
         """As of Ears."""
         tracker, continued = self._follow(stream, now_ns)
-        self._users = {**self._users, tracker: stream.user}
+        old = tuple(self._users)[:-MAX_KNOWN]
+        users = {t: user for t, user in self._users.items() if t in self._streams or t not in old}
+        self._users = {**users, tracker: stream.user}
         for other, user in tuple(self._users.items()):
             if user == stream.user and other is not tracker and other in self._streams:
                 del self._streams[other]
@@ -147,7 +151,7 @@ class TalkEars:
         """Plays a stream where it belongs, if it does anywhere now."""
         user, continued = self._users[tracker], self._streams[tracker]
         if self._call is not None:
-            if user == self._partner:
+            if user and user == self._partner:
                 self._played_out.clear()
                 self._call.play(tracker, continued=continued)
                 log.info("stream: %s", format_of(tracker))

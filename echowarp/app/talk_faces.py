@@ -13,6 +13,7 @@ from echowarp.app.stream_stats import snapshot_fields
 from echowarp.app.talk_view import TalkView
 from echowarp.app.talker import Talker
 from echowarp.app.watch import RateMeter
+from echowarp.media.pcm import SILENCE_DB
 from echowarp.session.company import Stage
 from echowarp.session.speech import TALKING_LEVEL, Mode
 from echowarp.ui.status import PersonView
@@ -20,6 +21,8 @@ from echowarp.wire.people import User
 from echowarp.wire.people_codes import Presence
 
 TALKING_DB = 20 * math.log10(TALKING_LEVEL)
+SIGN_OF_LIFE = 2
+"""Who does not speak sends a block a second or less."""
 SERVER = 0
 """The server's own stream, where a user's id would be."""
 
@@ -71,7 +74,8 @@ class TalkFaces:
         gone = concealed.per_second(counters.concealed, now_ns)
         return PersonView(
             name=name,
-            level_db=snapshot.level_db,
+            # A sink that takes what comes is given nothing while they are silent.
+            level_db=snapshot.level_db if expected > SIGN_OF_LIFE else SILENCE_DB,
             talks=person is not None and bool(person.presence & Presence.TALKING),
             note="" if person is None else _state(person),
             delay_ms=None if delay is None else ms(delay.total_ns),

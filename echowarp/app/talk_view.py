@@ -23,7 +23,7 @@ class TalkView:
     """A talker at one moment, for any thread.
 
     state: in a word or a few; users: the others, by id; hearers: those of them whom our
-    sound is for; e2e: how safe it is, "" where nothing was asked for.
+    sound is for; e2e: how safe it is, "" where nothing was asked for or nobody hears.
     """
 
     state: str = "connecting"

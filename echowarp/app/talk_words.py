@@ -50,17 +50,29 @@ YOU_DECLINED = "the call of {name} is declined"
 IN_A_CALL = "you are in a call already: /hangup ends it"
 ROOM = {
     RoomState.JOINED: "in room {name}",
-    RoomState.LEFT: "out of the room",
+    RoomState.LEFT: "out of room {name}",
     RoomState.FULL: "room {name} is full",
     RoomState.BAD_NAME: "no room can be called so: {name}",
     RoomState.LOOKS_LIKE: "that looks like another room, {name}: join it, or choose another name",
     RoomState.TOO_FAST: "too many rooms at once: wait a moment",
 }
+_UNANSWERED = (
+    "{name} does not compare codes: they need --e2e with the same one, or /retry if it has "
+    "failed before"
+)
+NO_ROOM = "you are in no room"
 TRUST = {
+    State.AWAIT_OPEN: _UNANSWERED,
+    State.AWAIT_SHARE: _UNANSWERED,
     State.PAIRED: "end to end: {name} has the same code",
     State.FAILED: "{name} has another code: nothing is said to them; compare --e2e on both sides",
     State.GIVEN_UP: "{name} has another code, five times: /retry tries again",
 }
+
+SHUT = (
+    "what comes from {name} was not sealed so by them, and is not heard: it is changed on its way"
+)
+SERVERS_OWN = "what the server itself sends is not encrypted end to end"
 
 
 def denied(reason: Denial, suggestion: str) -> str:
@@ -93,6 +105,8 @@ def told(event: Entered | RoomChanged | Came | Changed | Went) -> str:
     if isinstance(event, Entered):
         return f"here as {event.name}{', back again' if event.resumed else ''}"
     if isinstance(event, RoomChanged):
+        if event.state is RoomState.LEFT and not event.name:
+            return NO_ROOM
         return ROOM[event.state].format(name=event.name)
     if isinstance(event, Went):
         return f"{event.person.name} {LEFT[event.reason]}"

@@ -22,14 +22,21 @@ from echowarp.app.switchboard import (
     TalkCommand,
     TalkCounters,
 )
+from echowarp.media.format import NS_PER_S
 from echowarp.net.udp_server import UdpSender
 from echowarp.session.gate import Accepted, Feedback
+from echowarp.session.pace import Pace
 from echowarp.session.relay import StreamRecord
 from echowarp.session.server import Server
-from echowarp.session.server_events import Said
+from echowarp.session.server_events import Left, Said
 from echowarp.wire.people import Denied, Enter
 from echowarp.wire.people_codes import Denial
 from echowarp.wire.records import Anchor, End, EndReason, Stream
+
+RECORD_EVERY_NS = NS_PER_S // 10
+RECORDS_AT_ONCE = 100
+"""Of one client about streams of its own: each is work for the thread that sends, which all
+calls wait for. A talker has one capture time a second, and two for each who begins to hear it."""
 
 PostControl = Callable[[Callable[[int], None]], None]
 
@@ -42,7 +49,7 @@ class TalkReport(NamedTuple):
 
 
 def refuse(server: Server, said: Said, now_ns: int) -> None:
-    """Answers a talker at a server where nobody may talk."""
+    """Answers a talker where nobody may talk, or who asks for too many streams."""
     if isinstance(said.record, Enter):
         denied = Denied(reason=Denial.NOT_HERE, suggestion="")
         server.send([(said.connection, denied)], now_ns)
@@ -90,6 +97,8 @@ class Talks:
             udp, sender, exhausted=exhausted, told=self._on_told, loudspeaker=loudspeaker
         )
         self._host = RelayHost(self.board, wake) if sender is None else None
+        self._paces: dict[int, Pace] = {}
+        """Of each connection that has said something about a stream."""
 
     @property
     def report(self) -> TalkReport:
@@ -107,10 +116,17 @@ class Talks:
 
     # On the control thread.
 
+    def left(self, event: Left, now_ns: int) -> str:
+        """A session ended. Returns the name that it had, empty for none."""
+        self._paces.pop(event.connection, None)
+        return self.desk.left(event, now_ns)
+
     def said(self, event: Said, now_ns: int) -> None:
         """A client says something about people, or about a stream of its own."""
         record = event.record
-        if isinstance(record, Stream):
+        if isinstance(record, StreamRecord) and not self._affords(event.connection, now_ns):
+            refuse(self._server, event, now_ns)
+        elif isinstance(record, Stream):
             self.order(Talk(event.connection, record))
         elif isinstance(record, End):
             self.order(EndTalk(event.connection, record))
@@ -118,6 +134,13 @@ class Talks:
             self.order(Captured(event.connection, record))
         else:
             self.desk.said(event.user, record, now_ns)
+
+    def _affords(self, connection: int, now_ns: int) -> bool:
+        pace = self._paces.get(connection)
+        if pace is None:
+            burst_ns = RECORDS_AT_ONCE * RECORD_EVERY_NS
+            pace = self._paces[connection] = Pace(every_ns=RECORD_EVERY_NS, burst_ns=burst_ns)
+        return pace.affords(now_ns)
 
     # On the thread that receives.
 

@@ -35,6 +35,8 @@ COUNTER_BYTES = 4
 MAX_BACKLOG_NS = NS_PER_S // 5
 """Live sound that has waited longer than this is thrown away: it would be delay for ever."""
 ANCHOR_EVERY_NS = NS_PER_S
+REFUSED_NS = 5 * NS_PER_S
+"""A server that takes no stream of ours is asked again after so long."""
 
 
 class State(Enum):
@@ -46,7 +48,7 @@ class State(Enum):
     """The server is to say which byte it has."""
     RUNNING = auto()
     REFUSED = auto()
-    """In this session the server takes no stream of ours."""
+    """The server takes no stream of ours, for now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +101,7 @@ class Voice:
         self._fanout = self._make_fanout()
         self._link: DatagramLink | None = None
         self._byte: int | None = None
+        self._refused_until_ns = 0
         self._dropped_frames = 0
         self._anchor_due_ns = 0
         self._level_db = SILENCE_DB
@@ -160,11 +163,15 @@ class Voice:
             self._started = True
             self._source.start(self._post, lambda error: self._post(_SourceEnded(error)))
 
-    def refused(self) -> None:
-        """The server takes no stream of ours."""
+    def refused(self, now_ns: int) -> None:
+        """The server takes no stream of ours: one that was given too many of late may again."""
         self._asked -= 1
         if not self._asked:
-            self.state = State.REFUSED
+            self.state, self._refused_until_ns = State.REFUSED, now_ns + REFUSED_NS
+
+    def timeout_ns(self) -> int | None:
+        """When `act` has something to do by itself, or None."""
+        return self._refused_until_ns if self.state is State.REFUSED else None
 
     def end(self, reason: EndReason = EndReason.STOPPED) -> None:
         """Nobody is to hear us any more."""
@@ -189,6 +196,8 @@ class Voice:
             else:
                 self.has_ended = True
                 self.end(EndReason.SOURCE_ENDED)
+        if self.state is State.REFUSED and now_ns >= self._refused_until_ns:
+            self.state = State.QUIET
         speech, fanout = self.speech, self._fanout
         self.report = VoiceReport(
             level_db=self._level_db,

@@ -2,7 +2,8 @@
 
 Source: protocol 1, section 7. A pair runs CPace under its own channel identifier, and its
 key schedule is the connection's (HKDF-SHA-256, RFC 5869) under other labels. AES-256-GCM
-seals payloads; the nonce is the block's number, so a key serves one stream and no other.
+seals payloads; the nonce is the block's number, so a key serves one stream and no other, and
+each number is opened once: what a relay plays again, in a stream that it makes up, stays shut.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from echowarp.crypto.limits import MAX_NUMBERS, NumbersSpent
+from echowarp.crypto.replay import ReplayWindow
 
 PAIR_CHANNEL_ID = b"EchoWarp/1 e2e"
 """CI of CPace between two people and prefix of every label."""
@@ -89,22 +91,40 @@ class PayloadSealer:
 class PayloadOpener:
     """Opens the payloads of one stream. key, user: the talker's."""
 
-    __slots__ = ("_gcm", "_user")
+    __slots__ = ("_gcm", "_key", "_opened", "_user")
 
     def __init__(self, key: bytes, user: int) -> None:
         assert len(key) == KEY_BYTES, "AES-256 has a key of 32 bytes"
         self._gcm = AESGCM(key)
+        self._key = key
         self._user = user
+        self._opened = ReplayWindow()
+
+    def has(self, key: bytes) -> bool:
+        """Whether it opens with that key."""
+        return hmac.compare_digest(self._key, key)
 
     def open(self, seq: int, time: int, sealed: bytes) -> bytes | None:
-        """The payload, or None for one that was not sealed so; counters wrapped or not."""
-        if len(sealed) < TAG_BYTES:
+        """The payload, or None for one that was not sealed so, or was opened before; counters
+        wrapped or not."""
+        number = self._unwrapped(seq)
+        if len(sealed) < TAG_BYTES or not self._opened.is_new(number):
             return None
         nonce, ad = _nonce_and_ad(seq, time, self._user)
         try:
-            return self._gcm.decrypt(nonce, sealed, ad)
+            payload = self._gcm.decrypt(nonce, sealed, ad)
         except InvalidTag:
             return None
+        self._opened.accept(number)
+        return payload
+
+    def _unwrapped(self, seq: int) -> int:
+        """Nearest to the highest that was opened, whoever else unwrapped it from where."""
+        highest = self._opened.highest
+        if highest < 0:
+            # Blocks before the first that came may still follow, and a number is 0 at least.
+            return seq % _SPAN + _SPAN
+        return highest + (seq - highest + _SPAN // 2) % _SPAN - _SPAN // 2
 
 
 def _nonce_and_ad(seq: int, time: int, user: int) -> tuple[bytes, bytes]:

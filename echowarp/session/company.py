@@ -107,6 +107,8 @@ class Company:
         self._token = self._next_token = NO_TOKEN
         self._presence = Presence(0)
         self._lost_ns: int | None = None
+        self._hung_up = ""
+        """Whose call we have ended while we were away: the server is still to be told."""
         self._out: list[PeopleRecord] = []
         self._events: list[CompanyEvent] = []
 
@@ -131,7 +133,8 @@ class Company:
     def enter(self) -> None:
         """Says our name, and what we come for."""
         wish, target = Wish.PRESENCE, ""
-        if self.stage in OURS:
+        calls = self.stage in OURS
+        if calls and not self._hung_up:
             wish, target = Wish.CALL, self.call_name
         elif self._wanted_room:
             wish, target = Wish.ROOM, self._wanted_room
@@ -144,6 +147,9 @@ class Company:
                 target=target,
             )
         )
+        if self._hung_up:
+            self._out.append(CallAction(act=CallAct.HANG_UP, user=0))
+            self._out += [Call(name=self.call_name)] * calls
 
     def session_lost(self, now_ns: int) -> None:
         """The session is over. A call that was connected is waited for."""
@@ -205,6 +211,7 @@ class Company:
             user = self.partner if act is CallAct.DECLINE else 0
             self._out.append(CallAction(act=act, user=user))
         elif self.stage is not Stage.NONE:
+            self._hung_up = self.call_name
             self._call_over(CallReason.HUNG_UP)
 
     def go(self, room: str) -> None:
@@ -260,6 +267,8 @@ class Company:
 
     def _on_call(self, news: CallNews) -> None:
         news = replace(news, name=_clean(news.name))
+        if self._hung_up and self._is_old(news):
+            return
         if news.state is CallState.REFUSED:
             if self.stage is Stage.ASKED:
                 self._no_call()
@@ -276,6 +285,13 @@ class Company:
             )
             return
         self._events.append(CallChanged(state=news.state, reason=news.reason, name=news.name))
+
+    def _is_old(self, news: CallNews) -> bool:
+        """Whether that is of the call that we have ended while we were away."""
+        is_old = news.name == self._hung_up and news.state is not CallState.INCOMING
+        if not is_old or news.state is CallState.ENDED:
+            self._hung_up = ""
+        return is_old
 
     def _on_room(self, news: RoomNews) -> None:
         news = replace(news, name=_clean(news.name))

@@ -17,14 +17,15 @@ from echowarp.session.pairing import Pair, State
 MAX_FAILURES = 5
 """With one partner, until the user acts."""
 MAX_FAILURES_IN_ALL = 20
-"""With all of them: a server could make up a new partner for each guess."""
+"""With all of them: a server could make up a new partner for each guess, or let the true one
+prove the code between two of its own."""
 KEYS_KEPT = 2
 """Of one talker: blocks of its last stream may still be on their way."""
 
 
 class Trust(NamedTuple):
-    """Something has changed with a partner. state: PAIRED, or FAILED or GIVEN_UP for a
-    wrong code."""
+    """Something has changed with a partner. state: PAIRED; FAILED or GIVEN_UP for a wrong
+    code; AWAIT_OPEN or AWAIT_SHARE for one that does not answer."""
 
     user: int
     state: State
@@ -34,33 +35,38 @@ class _Failures:
     """Failures by the name of the partner, for its user id changes when it comes back."""
 
     def __init__(self) -> None:
-        self._counts: Counter[str] = Counter()
+        self.of_partner: Counter[str] = Counter()
+        """Since it last proved the code."""
+        self.in_all = 0
 
     def clear(self) -> None:
-        self._counts.clear()
+        self.of_partner.clear()
+        self.in_all = 0
 
     def of(self, name: str) -> _Count:
-        return _Count(self._counts, name)
+        return _Count(self, name)
 
 
 class _Count:
     """The failures with one partner."""
 
-    def __init__(self, counts: Counter[str], name: str) -> None:
-        self._counts = counts
+    def __init__(self, failures: _Failures, name: str) -> None:
+        self._failures = failures
         self._name = name
 
     def failed(self) -> bool:
-        self._counts[self._name] += 1
+        self._failures.of_partner[self._name] += 1
+        self._failures.in_all += 1
         return self.exhausted()
 
     def succeeded(self) -> None:
-        del self._counts[self._name]
+        del self._failures.of_partner[self._name]
 
     def exhausted(self) -> bool:
+        failures = self._failures
         return (
-            self._counts[self._name] >= MAX_FAILURES
-            or sum(self._counts.values()) >= MAX_FAILURES_IN_ALL
+            failures.of_partner[self._name] >= MAX_FAILURES
+            or failures.in_all >= MAX_FAILURES_IN_ALL
         )
 
 
@@ -82,7 +88,11 @@ class EndToEnd:
         self._random_bytes = random_bytes
         self._pairs: dict[int, Pair] = {}
         self._shown: dict[int, State] = {}
+        self._unanswered: set[int] = set()
+        """Of whom it was told already that they do not answer."""
         self._openers: dict[int, list[PayloadOpener]] = {}
+        self._met: dict[int, list[PayloadOpener]] = {}
+        """The last ones of everybody there was: a key that is told again opens nothing twice."""
         self._key: bytes | None = None
         self._out: list[tuple[int, bytes]] = []
         self._events: list[Trust] = []
@@ -102,7 +112,9 @@ class EndToEnd:
         """Whom we talk with from now on: user id and name, casefolded."""
         for user in tuple(self._pairs):
             if user not in partners:
-                for held in (self._pairs, self._shown, self._openers):
+                self._pairs.pop(user).abandon()
+                self._unanswered.discard(user)
+                for held in (self._shown, self._openers):
                     held.pop(user, None)
         for user, name in partners.items():
             if user not in self._pairs and user != self._user:
@@ -126,7 +138,7 @@ class EndToEnd:
         return PayloadSealer(self._key, self._user)
 
     def open(self, user: int, seq: int, time: int, sealed: bytes) -> bytes | None:
-        """A partner's payload, or None where we have no key that opens it."""
+        """A partner's payload, once; None where we have no key that opens it."""
         for opener in self._openers.get(user, ()):
             payload = opener.open(seq, time, sealed)
             if payload is not None:
@@ -140,13 +152,20 @@ class EndToEnd:
             return
         key = pair.receive(data, now_ns)
         if key is not None and len(key) == KEY_BYTES:
-            newest = PayloadOpener(key, user)
-            self._openers[user] = [newest, *self._openers.get(user, [])][:KEYS_KEPT]
+            self._on_key(user, key)
         self._settle(user)
+
+    def _on_key(self, user: int, key: bytes) -> None:
+        met = self._met.get(user, [])
+        newest = next((each for each in met if each.has(key)), None) or PayloadOpener(key, user)
+        for held in (self._met, self._openers):
+            others = [each for each in held.get(user, []) if each is not newest]
+            held[user] = [newest, *others][:KEYS_KEPT]
 
     def begin_again(self, now_ns: int) -> None:
         """The user acts: failures are forgotten, and whoever failed is asked again."""
         self.failures.clear()
+        self._unanswered.clear()
         self._each(lambda pair: pair.begin_again(now_ns))
 
     def timeout_ns(self) -> int | None:
@@ -184,4 +203,8 @@ class EndToEnd:
                     pair.send_key(self._key)
             if pair.state in (State.PAIRED, State.FAILED, State.GIVEN_UP):
                 self._events.append(Trust(user, pair.state))
+        if pair.unanswered and user not in self._unanswered:
+            self._unanswered.add(user)
+            self._events.append(Trust(user, pair.state))
+        pair.unanswered = False
         self._out += ((user, data) for data in pair.to_send())

@@ -20,6 +20,9 @@ MAX_NAME_BYTES = 128
 MAX_TYPED_CHARACTERS = 1024
 """Longer input is refused before any work is spent on it."""
 MAX_SUGGESTIONS = 1000
+MAX_MARKS = 4
+"""Accents on one letter, which no language exceeds; a pile of them covers other people's rows.
+Source: Unicode Technical Standard 39, section 5.4."""
 
 INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 """Letters and marks that show nothing, besides those that Unicode calls unprintable."""
@@ -106,8 +109,8 @@ def parse_name(text: str, what: str = "name") -> Name:
 
     what: how an error calls it. Raises ConfigError, with a line for people, when it is
     empty, over 32 characters or 128 bytes in NFKC, begins or ends with a blank, begins
-    with a combining mark, or holds what cannot be seen: control, format and bidirectional
-    characters, private ones, invisible letters.
+    with a combining mark, piles them up, or holds what cannot be seen: control, format and
+    bidirectional characters, private ones, invisible letters.
     """
     if len(text) > MAX_TYPED_CHARACTERS:
         raise ConfigError(f"the {what} is too long: use at most {MAX_CHARACTERS} characters")
@@ -120,6 +123,8 @@ def parse_name(text: str, what: str = "name") -> Name:
         raise ConfigError(f"the {what} contains a character that cannot be seen: remove it")
     if unicodedata.combining(shown[0]):
         raise ConfigError(f"the {what} begins with an accent that has no letter: remove it")
+    if _most_marks(shown) > MAX_MARKS:
+        raise ConfigError(f"the {what} has too many accents on one letter: remove some")
     # Only now, so that the text is known to be one.
     if len(shown) > MAX_CHARACTERS or len(shown.encode()) > MAX_NAME_BYTES:
         raise ConfigError(
@@ -128,6 +133,14 @@ def parse_name(text: str, what: str = "name") -> Name:
         )
     key = unicodedata.normalize("NFKC", shown.casefold())
     return Name(shown=shown, key=key, skeleton=_skeleton(shown))
+
+
+def _most_marks(text: str) -> int:
+    most = marks = 0
+    for each in text:
+        marks = marks + 1 if unicodedata.combining(each) else 0
+        most = max(most, marks)
+    return most
 
 
 def _is_hidden(character: str) -> bool:

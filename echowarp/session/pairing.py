@@ -86,6 +86,8 @@ class Pair:
     ) -> None:
         assert own != other, "nobody is a pair with itself"
         self.state = State.FAILED
+        self.unanswered = False
+        """Whether the other has let an answer be waited for in vain, at the beginning."""
         self._is_a = own < other
         self._ids = b"".join(each.to_bytes(2, "big") for each in sorted((own, other)))
         self._code = code
@@ -132,12 +134,21 @@ class Pair:
         """When `handle_timeout` has something to do, or None."""
         return self._deadline_ns
 
+    def abandon(self) -> None:
+        """The other is gone. If it has our proof and gave none, that was a guess."""
+        if self.state is State.AWAIT_ACCEPT:
+            self._guesses.failed()
+
     def handle_timeout(self, now_ns: int) -> None:
         """Begins anew what was not answered, or failed."""
         if self._deadline_ns is None or now_ns < self._deadline_ns:
             return
         if self.state is State.AWAIT_ACCEPT:
             self._fail(now_ns)
+            return
+        self.unanswered = self.state in (State.AWAIT_OPEN, State.AWAIT_SHARE)
+        if self.state is State.AWAIT_OPEN:
+            self._deadline_ns = None
         else:
             self._begin(now_ns)
 
@@ -177,7 +188,7 @@ class Pair:
     def _begin(self, now_ns: int) -> None:
         self._keys = self._sealer = self._opener = None
         if self._is_a:
-            self._to(State.AWAIT_OPEN)
+            self._to(State.AWAIT_OPEN, now_ns + ANSWER_NS)
             return
         self._begun_ns = now_ns
         self._nonce = self._random_bytes(NONCE_BYTES)

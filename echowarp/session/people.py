@@ -14,6 +14,7 @@ from typing import TypeAlias
 from echowarp.errors import ConfigError
 from echowarp.session.calls import Calls, News
 from echowarp.session.names import parse_name
+from echowarp.session.pace import Pace
 from echowarp.session.rooms import Rooms
 from echowarp.session.roster import Roster
 from echowarp.wire.people import (
@@ -64,19 +65,12 @@ PeopleEvent: TypeAlias = Displaced | Flooding | Hearing
 class _Visit:
     """One session. token: what it may come back with."""
 
-    __slots__ = ("paid_until_ns", "token", "told_until_ns")
+    __slots__ = ("pace", "token", "told_until_ns")
 
     def __init__(self, token: bytes, now_ns: int) -> None:
         self.token = token
-        self.paid_until_ns = now_ns
         self.told_until_ns = now_ns
-
-    def affords(self, now_ns: int) -> bool:
-        paid_until_ns = max(self.paid_until_ns, now_ns) + RECORD_EVERY_NS
-        if paid_until_ns > now_ns + RECORDS_AT_ONCE * RECORD_EVERY_NS:
-            return False
-        self.paid_until_ns = paid_until_ns
-        return True
+        self.pace = Pace(every_ns=RECORD_EVERY_NS, burst_ns=RECORDS_AT_ONCE * RECORD_EVERY_NS)
 
 
 class People:
@@ -120,7 +114,7 @@ class People:
             # Each needs a call, and calls are counted.
             self._act(user, record)
         elif isinstance(record, Enter | Call | Room | Pair):
-            if visit.affords(now_ns):
+            if visit.pace.affords(now_ns):
                 self._obey(user, record, now_ns)
             elif now_ns >= visit.told_until_ns:
                 visit.told_until_ns = now_ns + NS_PER_S
@@ -182,6 +176,8 @@ class People:
         self._moved = True
         user = self.roster.user_of(seat)
         assert user is not None, "only somebody who is here asks for a room"
+        # Whoever has just come is told first that it is here.
+        self._out += self.roster.to_send()
         self._out.append((user, RoomNews(state=answer.state, name=answer.name)))
         self.roster.move(seat, self.rooms.name_of(seat), now_ns)
 

@@ -240,10 +240,11 @@ class Relay(Generic[WayT]):
         for leg in talk.fanout.legs:
             if leg.downlink.connection not in member.listeners:
                 self._cut(talk, leg, EndReason.STOPPED, now_ns)
+        own = member.downlink.connection
         reached = {leg.downlink.connection for leg in talk.fanout.legs}
         for connection in sorted(member.listeners - reached):
             listener = self._members.get(connection)
-            byte = None if listener is None else listener.bytes.take(now_ns)
+            byte = None if listener is None else listener.bytes.take(now_ns, own)
             if listener is not None and byte is not None:
                 talk.fanout.add(listener.downlink, byte, now_ns)
                 seq, time = wrap(talk.uplink.next_seq), wrap(talk.uplink.next_time)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import NamedTuple, Protocol
 
 from echowarp.errors import ProtocolError
+from echowarp.session.pace import Pace
 from echowarp.session.requests import RequestTimers
 from echowarp.session.streams import MAX_PAYLOAD_BYTES, StreamFormat, begin, format_of
 from echowarp.wire.datagram import BLOCK_HEAD_BYTES, pack_block, parse_block
@@ -59,24 +60,6 @@ class Found(NamedTuple):
     late: bool
 
 
-class _Pace:
-    """Lets through so many a second and no more.
-
-    Source: the virtual scheduling algorithm of ITU-T I.371, annex A.
-    """
-
-    def __init__(self, every_ns: int) -> None:
-        self._every_ns = every_ns
-        self._paid_until_ns = 0
-
-    def affords(self, now_ns: int) -> bool:
-        paid_until_ns = max(self._paid_until_ns, now_ns) + self._every_ns
-        if paid_until_ns > now_ns + BURST_NS:
-            return False
-        self._paid_until_ns = paid_until_ns
-        return True
-
-
 def is_sealed(stream: Stream) -> bool:
     """Whether a stream's payloads are sealed end to end."""
     return bool(stream.codec & SEALED_CODEC_BIT)
@@ -115,7 +98,8 @@ class Uplink:
         """Blocks that the solver has not been given yet, whole as they came: most streams
         need no solving."""
         every_ns = self.block_ns * 100 // MOST_RATE_PERCENT
-        self._blocks, self._rows = _Pace(every_ns), _Pace(every_ns)
+        self._blocks = Pace(every_ns=every_ns, burst_ns=BURST_NS)
+        self._rows = Pace(every_ns=every_ns, burst_ns=BURST_NS)
         self._kept_blocks = NS_PER_S // self.block_ns
         self._seen: set[int] = set()
         self._highest = stream.seq - 1

@@ -215,13 +215,61 @@ def test_a_server_without_talkers(stage: Stage) -> None:
 def test_another_code_is_told_and_nothing_is_heard(stage: Stage) -> None:
     stage.server(source="none")
     anna = talker(stage, "anna", "--auto_answer", sink="a.wav", environment={"ECHOWARP_E2E": "x"})
-    bob = talker(stage, "bob", "--call", "anna", sink="b.wav", environment={"ECHOWARP_E2E": "y"})
-    anna.says("bob has another code")
-    bob.says("anna has another code")
+    bob = talker(
+        *(stage, "bob", "--call", "anna"),
+        sink="b.wav",
+        environment={"ECHOWARP_E2E": "y"},
+        stdin=subprocess.PIPE,
+    )
+    anna.says("bob has another code, five times")
+    bob.says("anna has another code, five times")
+    # It was tried five times, and is told at the first and the last.
+    assert bob.said.count("anna has another code") == 2
+    say(bob, "/retry")
+    bob.says("anna does not compare codes")
     assert bob.leave() == 0
     assert anna.leave() == 0
     assert not (stage.folder / "a.wav").exists()
     assert not (stage.folder / "b.wav").exists()
+
+
+MEDDLING = {
+    "changed": "old(self, seq, time, body[:-1] + bytes((body[-1] ^ 1,)))",
+    "another time": "old(self, seq, time + 240, body[:4] + (time + 240).to_bytes(4, 'big')"
+    " + body[8:])",
+    "played again": "old(self, seq, time, kept.setdefault(0, body)[:0] + body[:8] + kept[0][8:])",
+}
+
+
+@pytest.mark.parametrize("meddling", MEDDLING.values(), ids=list(MEDDLING))
+def test_a_relay_that_meddles_is_told_and_not_heard(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, meddling: str
+) -> None:
+    """What is sealed end to end cannot be changed, moved or said once more."""
+    run = f"""
+import sys
+from echowarp.session.fanout import Fanout
+old, kept = Fanout.pass_on, {{}}
+Fanout.pass_on = lambda self, seq, time, body: {meddling}
+from echowarp.main import main
+sys.exit(main())
+"""
+    with monkeypatch.context() as changed:
+        changed.setattr(processes, "PROGRAM", (sys.executable, "-c", run))
+        stage.server(source="none")
+    code = {"ECHOWARP_E2E": "four words"}
+    anna = talker(stage, "anna", "--auto_answer", sink="a.wav", environment=code)
+    bob = talker(stage, "bob", "--call", "anna", sink="b.wav", environment=code)
+    for each, other in ((anna, "bob"), (bob, "anna")):
+        each.says(f"end to end: {other} has the same code")
+        each.says(f"what comes from {other} was not sealed so by them")
+    assert bob.leave() == 0
+    assert anna.leave() == 0
+    for name in ("a.wav", "b.wav"):
+        path = stage.folder / name
+        # Of what is played again the first is as it was said.
+        heard = read_pcm(path)[2] if path.exists() else b""
+        assert len(heard.replace(bytes(4), b"")) <= 2 * 960 * ("kept" in meddling)
 
 
 @pytest.mark.parametrize("first", ["anna", "bob"])

@@ -413,6 +413,11 @@ def test_anothers_session_cannot_be_forged(come: Come) -> None:
     ann, bob = call(come, "Zoe", "Abel")
     thief = come().welcomed("Thief")
     connect(ann, bob)
+    # Nor by its name, with a token that is somebody else's, or made up.
+    other = come()
+    for token in (NO_TOKEN, thief.token, other.token, bytes(15) + b"\1"):
+        other.enter("Zoe", resume=token)
+        assert other.next(Denied).reason is Denial.TAKEN
     thief.talk()
     mine, theirs = thief.join().keys, ann.join().keys
     forged = DatagramSender(cipher=cipher_for_client(mine), session=theirs.session)
@@ -456,6 +461,37 @@ def test_a_flood_of_presence_is_told_a_few_times_a_second(come: Come) -> None:
     assert list(bob.hears().values()) == [dict(enumerate(SOUND[:100]))]
     told = [record for record in bob.people() if isinstance(record, User)]
     assert len(told) <= (took_s + 1) * 5 + 2
+
+
+def test_a_flood_of_streams_harms_no_call_and_leaves_bytes_for_others(come: Come) -> None:
+    """One who asks for streams without end, beside two who talk, and next to one who is to be
+    heard by the same listener."""
+    ann, bob = call(come, "Gerd", "Hans")
+    connect(ann, bob)
+    mean, heard, honest = (
+        come().welcomed(name, Wish.ROOM, "Cellar") for name in ("Mean", "Heard", "Honest")
+    )
+    mean.tell(
+        *(
+            Stream(stream=0, codec=0, rate=48_000, channels=1, block=240, seq=n, time=0, user=0)
+            for n in range(2_000)
+        )
+    )
+    waits = threading.Thread(target=mean.settle)
+    waits.start()
+    for n in range(100):
+        ann.say(n, SOUND[n])
+        bob.listen()
+        time.sleep(0.005)
+    assert list(bob.hears().values()) == [dict(enumerate(SOUND[:100]))]
+    waits.join()
+    answers = [record for record in mean.records if isinstance(record, End) and not record.stream]
+    assert len(answers) >= 1_850, "no more than it may have at once"
+    honest.talk()
+    while heard.next(Stream).user != honest.user:
+        pass
+    honest.say(0, SOUND[0])
+    assert {0: SOUND[0]} in heard.hears().values()
 
 
 def test_streams_without_end_and_of_no_sense_are_refused(come: Come) -> None:

@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 
 from echowarp.app.datagram_link import DatagramLink
-from echowarp.app.voice import State, Voice
+from echowarp.app.voice import REFUSED_NS, State, Voice
 from echowarp.device.seams import Capture
 from echowarp.media.agc import AutomaticGain
 from echowarp.media.format import NS_PER_S, Format
@@ -157,6 +157,22 @@ def test_a_stream_that_nobody_hears_any_more_ends(monkeypatch: pytest.MonkeyPatc
     assert isinstance(end, End)
     assert desk.hears(block(0.3)) == []
     assert desk.voice.state is State.QUIET
+
+
+def test_a_stream_that_is_not_taken_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk(monkeypatch)
+    desk.voice.begin(None)
+    desk.voice.refused(desk.now_ns)
+    assert desk.voice.state is State.REFUSED
+    due_ns = desk.voice.timeout_ns()
+    assert due_ns == desk.now_ns + REFUSED_NS
+    desk.voice.act(due_ns - 1)
+    desk.voice.begin(None)
+    assert len(desk.voice.to_send()) == 1, "of the first time"
+    desk.voice.act(due_ns)
+    assert desk.voice.timeout_ns() is None
+    desk.run()
+    assert desk.hears(block(0.3)) == [block(0.3)]
 
 
 @pytest.mark.parametrize("mode", [Mode.OPEN, Mode.VOICE])

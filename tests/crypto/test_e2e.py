@@ -68,3 +68,23 @@ def test_keys_of_a_pair_differ_and_depend_on_everything() -> None:
     for other in (pair_keys(bytes(63) + b"\x01", b"said"), pair_keys(bytes(64), b"Said")):
         assert not set(fields) & {other.confirm_a, other.confirm_b, other.seal_a, other.seal_b}
     assert repr(keys) == repr(PairKeys(confirm_a=b"", confirm_b=b"", seal_a=b"", seal_b=b""))
+
+
+def test_a_number_is_opened_once_wherever_it_is_counted_from() -> None:
+    """A relay that makes up a stream and plays in it what was said before is not heard."""
+    sealer, opener = PayloadSealer(KEY, 1), PayloadOpener(KEY, 1)
+    first = 2**32 - 3
+    said = {seq: sealer.seal(seq, 0, b"pcm!") for seq in range(first, first + 3000)}
+    late = first + 5
+    assert all(opener.open(seq, 0, said[seq]) for seq in said if seq != late and seq < first + 900)
+    assert opener.open(late % 2**32, 0, said[late]) == b"pcm!"
+    assert all(opener.open(seq, 0, said[seq]) for seq in said if seq >= first + 900)
+    assert not any(opener.open(seq % 2**32, 0, each) for seq, each in said.items())
+    assert not any(opener.open(seq + 2**32, 0, each) for seq, each in said.items())
+
+
+def test_what_was_not_sealed_so_uses_up_no_number() -> None:
+    sealed, opener = PayloadSealer(KEY, 1).seal(7, 0, b"pcm!"), PayloadOpener(KEY, 1)
+    assert opener.open(7, 0, bytes(len(sealed))) is None
+    assert opener.open(2**31, 0, sealed) is None
+    assert opener.open(7, 0, sealed) == b"pcm!"

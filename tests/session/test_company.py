@@ -308,7 +308,42 @@ class TestALostSession:
         assert company.events() == [
             CallChanged(state=CallState.ENDED, reason=CallReason.HUNG_UP, name="ann")
         ]
-        assert come(company, 9, TOKENS[1]).wish is Wish.PRESENCE
+        company.begin(9, TOKENS[1])
+        company.enter()
+        enter, *_ = company.to_send()
+        assert isinstance(enter, Enter)
+        assert enter.wish is Wish.PRESENCE
+
+    def test_what_was_hung_up_meanwhile_stays_so(self) -> None:
+        """The server still has the call, and connects us to it again."""
+        company = in_call()
+        company.session_lost(10 * S)
+        company.hang_up()
+        company.events()
+        company.begin(9, TOKENS[1])
+        company.enter()
+        assert company.to_send()[1:] == [CallAction(act=CallAct.HANG_UP, user=0)]
+        told(company, Welcome(resumed=True, user=9, name="me"), user(ANN, "ann"))
+        assert told(company, news(CallState.CONNECTED, ANN, "ann")) == []
+        assert company.stage is Stage.NONE
+        over = news(CallState.ENDED, ANN, "ann", CallReason.HUNG_UP)
+        assert told(company, over) == []
+        assert told(company, news(CallState.CONNECTED, ANN, "ann")) != []
+
+    def test_another_call_may_be_asked_for_meanwhile(self) -> None:
+        company = in_call()
+        company.session_lost(10 * S)
+        company.hang_up()
+        company.call("bob")
+        company.begin(9, TOKENS[1])
+        company.enter()
+        assert company.to_send()[1:] == [
+            CallAction(act=CallAct.HANG_UP, user=0),
+            Call(name="bob"),
+        ]
+        told(company, Welcome(resumed=False, user=9, name="me"), user(BOB, "bob"))
+        told(company, news(CallState.RINGING, BOB, "bob"))
+        assert (company.stage, company.call_name) == (Stage.RINGING, "bob")
 
     def test_a_call_that_rings_here_is_gone_and_ours_rings_on(self) -> None:
         company = here()
@@ -350,7 +385,11 @@ class TestRooms:
         told(company, RoomNews(state=RoomState.LEFT, name="hall"))
         assert company.room == ""
         company.session_lost(S)
-        assert come(company, 9, TOKENS[1]).wish is Wish.PRESENCE
+        company.begin(9, TOKENS[1])
+        company.enter()
+        enter, *_ = company.to_send()
+        assert isinstance(enter, Enter)
+        assert enter.wish is Wish.PRESENCE
 
     @pytest.mark.parametrize("state", [RoomState.FULL, RoomState.BAD_NAME, RoomState.TOO_FAST])
     def test_one_that_does_not_take_us_leaves_us_where_we_are(self, state: RoomState) -> None:

@@ -150,6 +150,64 @@ def test_made_up_partners_give_no_more_guesses() -> None:
     assert guesses == MAX_FAILURES_IN_ALL
 
 
+def liar_guesses(victim: EndToEnd, now_ns: int) -> int:
+    """The server plays "bo" with a guess of its own; how many proofs it gets."""
+    liar = EndToEnd(code=b"guess", user=2, random_bytes=counting(2))
+    victim.set_partners({2: "bo"}, now_ns)
+    liar.set_partners({1: "al"}, now_ns)
+    proofs = 0
+    for _ in range(4):
+        for _, data in liar.to_send():
+            victim.receive(2, data, now_ns)
+        for _, data in victim.to_send():
+            proofs += data[0] == PairType.CONFIRM
+            if data[0] != PairType.CONFIRM:
+                liar.receive(1, data, now_ns)
+    return proofs
+
+
+def test_to_send_the_partner_away_after_the_proof_is_a_failure() -> None:
+    """The server lets it leave, and come again, before the answer is due."""
+    victim = EndToEnd(code=b"code", user=1, random_bytes=counting(1))
+    guesses = 0
+    for turn in range(50):
+        guesses += liar_guesses(victim, turn * 2 * S)
+        victim.set_partners({}, turn * 2 * S + S)
+    assert guesses == MAX_FAILURES
+    assert victim.events()[-1] == Trust(2, State.GIVEN_UP)
+
+
+def test_a_true_proof_between_guesses_gives_no_more_of_them() -> None:
+    room = Room(al=b"code", bo=b"code")
+    victim, guesses = room.people[1], 0
+    for _ in range(50):
+        for _ in range(MAX_FAILURES - 1):
+            room.now_ns += 2 * S
+            guesses += liar_guesses(victim, room.now_ns)
+            victim.set_partners({}, room.now_ns)
+        room.people[2].set_partners({}, room.now_ns)
+        room.now_ns += 2 * S
+        room.meet()
+    assert guesses == MAX_FAILURES_IN_ALL
+
+
+def test_a_key_that_is_told_again_opens_nothing_twice() -> None:
+    """The server has the two prove their code once more, and plays again what it kept."""
+    room = Room(al=b"code", bo=b"code")
+    room.meet()
+    sealer = room.people[1].begin_stream()
+    room.carry()
+    kept = sealer.seal(7, 0, b"yes!")
+    assert room.people[2].open(1, 7, 0, kept) == b"yes!"
+    for person in room.people.values():
+        person.set_partners({}, room.now_ns)
+    room.now_ns += 5 * S
+    room.meet()
+    assert room.states() == {State.PAIRED}
+    assert room.people[2].open(1, 7, 0, kept) is None
+    assert room.people[2].open(1, 8, 0, sealer.seal(8, 0, b"no!!")) == b"no!!"
+
+
 def test_to_break_off_after_the_proof_is_a_failure() -> None:
     def no_accept(_user: int, _to: int, data: bytes) -> list[bytes]:
         return [] if data[0] == PairType.ACCEPT else [data]
@@ -191,7 +249,24 @@ def test_an_unanswered_beginning_is_repeated_and_no_failure() -> None:
         alone.handle_timeout(turn * ANSWER_NS)
     assert alone.state(1) is State.AWAIT_SHARE
     assert len(alone.to_send()) == 10
-    assert alone.events() == []
+    assert alone.events() == [Trust(1, State.AWAIT_SHARE)], "told once"
+
+
+def test_one_that_has_given_up_is_told_of_to_who_tries_again() -> None:
+    room = Room(al=b"code", bo=b"Code")
+    room.meet()
+    for _ in range(20):
+        room.wait(RETRY_NS)
+    for user, person in room.people.items():
+        before = len(room.events[user])
+        person.begin_again(room.now_ns)
+        room.carry()
+        room.wait(ANSWER_NS)
+        room.wait(ANSWER_NS)
+        waits = State.AWAIT_OPEN if user == 1 else State.AWAIT_SHARE
+        assert room.events[user][before:] == [Trust(3 - user, waits)]
+        person._pairs[3 - user].state = State.GIVEN_UP
+        person._pairs[3 - user]._deadline_ns = None
 
 
 @pytest.mark.parametrize("kind", [k for k in PairType if k not in (PairType.WRONG, PairType.KEY)])

@@ -17,6 +17,7 @@ from echowarp.session.names import MAX_CHARACTERS, Clash, NameBook, parse_name
         ("Zoe\u0308", "Zoë", "zoë"),
         ("ＡＬ", "AL", "al"),
         ("Straße", "Straße", "strasse"),
+        ("a\u0331\u0330\u032d\u0325", "a\u0331\u0330\u032d\u0325", "a\u0331\u0330\u032d\u0325"),
         ("ﬁnn", "finn", "finn"),
         ("Al\u00a0Capone", "Al Capone", "al capone"),
         ("x" * 32, "x" * 32, "x" * 32),
@@ -63,6 +64,7 @@ def test_names(typed: str, shown: str, key: str) -> None:
         "A\uffa0l",
         "\u2800",
         "\u0301Al",
+        "Aa\u0331\u0330\u032d\u0325\u0333",
         "A\u0378l",
     ],
 )

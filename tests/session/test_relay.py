@@ -413,6 +413,17 @@ def test_stream_bytes_of_a_listener_that_ran_out_are_given_later() -> None:
     assert blocks(hall.say(1, byte, 101)) == [(2, 101)]
 
 
+def test_one_who_begins_streams_for_ever_leaves_bytes_for_the_others() -> None:
+    hall, _ = call()
+    for k in range(1000):
+        hall.relay.talk(1, stream(seq=k), hall.now_ns)
+        hall.hear(1, *(2,) * (k % 2))
+    hall.told()
+    hall.hear(3, 2)
+    honest = hall.talk(3)
+    assert blocks(hall.say(3, honest, 100)) == [(2, 100)]
+
+
 def test_a_talker_is_told_how_it_is_received() -> None:
     hall, byte = call()
     for number in range(20):

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from echowarp.session.stream_bytes import REST_NS, StreamBytes
+from echowarp.session.stream_bytes import BYTES, REST_NS, SHARE, StreamBytes
 
 S = 1_000_000_000
 
@@ -26,3 +26,16 @@ def test_when_all_are_given_there_is_none() -> None:
     given.free(77, 0)
     assert given.take(0) is None
     assert given.take(REST_NS) == 77
+
+
+def test_one_talker_takes_its_share_and_no_more() -> None:
+    given = StreamBytes()
+    for _ in range(100):
+        byte = given.take(0, talker=7)
+        if byte is not None:
+            given.free(byte, 0)
+    assert given.take(0, talker=7) is None
+    assert given.take(0, talker=8) == SHARE + 1
+    assert given.take(0) == SHARE + 2
+    assert given.take(REST_NS, talker=7) == 1
+    assert len(BYTES) > 15 * SHARE, "a whole room leaves some for what is said by the session"

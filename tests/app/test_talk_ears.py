@@ -44,6 +44,7 @@ def ears() -> Iterator[TalkEars]:
         latency=latency_of(Settings()),
         volume=Volume(100),
         card=no_card,
+        own_format=lambda: None,
         told=told,
     )
     yield made
@@ -62,7 +63,7 @@ def test_while_the_other_end_is_away_the_server_does_not_speak_for_it(ears: Talk
     """Users have ids from 1 on: 0 is the server's own stream, and says that nobody is there."""
     ears.announced(stream(1, 5), 0)
     ears.call(5)
-    ears.forget_session()
+    ears.session_over()
     ears.announced(stream(0, 0), 0)
     assert 0 not in ears.talkers
     ears.call(0)

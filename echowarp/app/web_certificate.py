@@ -58,12 +58,13 @@ def _no_passphrase() -> str:
 def _load_problem(certificate: str, key: str | None, error: Exception) -> str:
     if isinstance(error, ssl.SSLError):
         if "MISMATCH" in str(error):
-            reason = "the key is not that of the certificate"
-        elif key is None:
-            reason = "it has no private key (PEM) in it: give that with --web_key"
-        else:
-            reason = f"there is no certificate in it, or no private key in --web_key {key} (PEM)"
-        return f"--web_cert {certificate}: {reason}"
+            return f"--web_cert {certificate}: the key is not that of the certificate"
+        if "TOO_SMALL" in str(error) or "TOO_WEAK" in str(error):
+            return f"--web_cert {certificate}: its key or its signature is too weak"
+        # That there is a certificate in it was seen before.
+        if key is None:
+            return f"--web_cert {certificate}: it has no private key (PEM): give that as --web_key"
+        return f"--web_key {key}: there is no private key (PEM) in it"
     if isinstance(error, OSError):
         where = f"--web_key {key}" if key and not os.access(key, os.R_OK) else None
         return f"{where or f'--web_cert {certificate}'}: {error.strerror}"

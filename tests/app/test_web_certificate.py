@@ -93,7 +93,8 @@ def test_the_users_own(tmp_path: Path) -> None:
     find_certificate(Settings(web_cert=str(alone), web_key=str(keys)))
     keys.write_bytes(other)
     cases = [
-        (Settings(web_cert=str(alone)), "no private key .* give that with --web_key"),
+        (Settings(web_cert=str(alone)), "no private key .*: give that as --web_key"),
+        (Settings(web_cert=str(alone), web_key=str(alone)), "--web_key .*no private key"),
         (Settings(web_cert=str(alone), web_key=str(keys)), "not that of the certificate"),
         (Settings(web_cert=str(alone), web_key=str(tmp_path / "none")), "--web_key .*none"),
         (Settings(web_cert=str(tmp_path / "none")), "--web_cert .*none"),

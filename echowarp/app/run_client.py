@@ -89,6 +89,7 @@ def run_client(settings: Settings, terminal: Terminal, card: OpenCard | None = N
         run.client.stop()
         supervisor.join()
         watch.close()
+        signals.done()
     supervisor.raise_error()
     run.summarise()
 

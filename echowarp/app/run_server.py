@@ -85,6 +85,7 @@ def run_server(settings: Settings, terminal: Terminal) -> None:
         if entrance is not None:
             entrance.close()
         watch.close()
+        signals.done()
     supervisor.raise_error()
     shown.summarise()
 

@@ -68,9 +68,10 @@ class Signals:
         self._asked_s: float | None = None
         self.before_exit: Callable[[], None] = lambda: None
         """What must still be done when the process ends at once."""
-        for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
-            if hasattr(signal, name):
-                signal.signal(getattr(signal, name), self._caught)
+        names = ("SIGINT", "SIGTERM", "SIGBREAK")
+        self._numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+        for number in self._numbers:
+            signal.signal(number, self._caught)
 
     @property
     def asked(self) -> bool:
@@ -81,6 +82,13 @@ class Signals:
         """The user wants an end."""
         if self._asked_s is None:
             self._asked_s = time.monotonic()
+
+    def done(self) -> None:
+        """All is done that was to be: one that comes while Python takes itself apart must
+        not change how this ends."""
+        if self.asked:
+            for number in self._numbers:
+                signal.signal(number, signal.SIG_IGN)
 
     def _caught(self, number: int, frame: FrameType | None) -> None:
         asked_s = self._asked_s

@@ -127,7 +127,8 @@ class StreamTracker:
             return False
         deviation_ns = abs(now_ns - newest.at_ns - passed * NS_PER_S // fmt.rate)
         self.jitter_ns += (deviation_ns - self.jitter_ns) / JITTER_GAIN
-        self.newest = Position(seq, time, now_ns)
+        # All that a named tuple has of its own comes down to this, and it is for every block.
+        self.newest = tuple.__new__(Position, (seq, time, now_ns))
         return True
 
     def place_end(self, seq: int, now_ns: int) -> int:

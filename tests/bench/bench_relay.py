@@ -214,9 +214,11 @@ class Lines:
         delays_ms, lost = self._delays_ms, len(self._sent_ns)
         said = (self._n - first) * len(self._callers)
         rows = self._others / max(1, len(delays_ms))
+        # What was lost on the way in was not forwarded: those who open tell for all.
+        forwarded = (len(delays_ms) + self._others) * len(self._callers) / len(self._opened)
         return Run(
             cpu=used_s / took_s,
-            each_us=1e6 * used_s / (said * (1 + rows)),
+            each_us=1e6 * used_s / max(1, forwarded),
             rows=rows,
             delay_ms=(percentile(delays_ms, 0.5), percentile(delays_ms, 0.99)),
             said=said / took_s,
@@ -346,9 +348,7 @@ def main() -> None:
         print(row("plain forwarder", calls, plain, ""), flush=True)
         relayed = through_relay(calls, QUICK_SETTLE_S if quick else SETTLE_S, seconds)
         print(row("relay", calls, relayed, verdict(calls, plain, relayed)), flush=True)
-        print(
-            f"{'':<16}{relayed.said * (1 + relayed.rows) / relayed.cpu / PER_CALL:.0f} calls a core"
-        )
+        print(f"{'':<16}{1e6 / relayed.each_us / PER_CALL:.0f} calls a core")
     spent = stage_us(max(sizes))
     print(
         "Where it goes, us for each datagram: "

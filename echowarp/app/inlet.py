@@ -55,7 +55,8 @@ class Inlet:
 
     def deliver(self, datagram: bytes, host: str, way: Way, now_ns: int) -> None:
         """A datagram has come from `host`, which can be answered by `way`."""
-        self._update_guests()
+        if not self._guests.empty():
+            self._update_guests()
         opened = self._gate.receive(datagram, host, way, now_ns)
         if opened is not None:
             self._order(Open(opened.connection, way))

@@ -150,7 +150,6 @@ class DatagramGate(Generic[Way]):
         ):
             self.dropped += 1
             return None
-        highest = guest.receiver.highest
         body = guest.receiver.open(header, datagram)
         if body is None:
             return None
@@ -163,7 +162,7 @@ class DatagramGate(Generic[Way]):
             )
         if kind in FEEDBACK_TYPES:
             self._note(guest, header, body, now_ns)
-        if way == guest.way or header.number < highest:
+        if way == guest.way or header.number < guest.receiver.highest:
             return None
         if guest.way is not None and now_ns - guest.moved_ns < MOVE_PAUSE_NS:
             return None

@@ -45,6 +45,8 @@ class RequestTimers:
         self._overdue_ns: int | None = None
         self._noticed: dict[int, int] = {}
         self._timers: dict[int, _Timer] = {}
+        self._next_ns = 0
+        """None of the timers is due before then: it is asked for far oftener than one is."""
         self._srtt_ns = 0
         self._rto_ns = 100 * MS
         self._due_seq = next_seq
@@ -97,8 +99,8 @@ class RequestTimers:
         """When `handle_timeout` has something to do, or None."""
         if not self._timers:
             return self._overdue_ns
-        next_ns = min(timer.next_ns for timer in self._timers.values())
-        return next_ns if self._overdue_ns is None else min(next_ns, self._overdue_ns)
+        overdue_ns, next_ns = self._overdue_ns, self._next_ns
+        return next_ns if overdue_ns is None or next_ns < overdue_ns else overdue_ns
 
     def handle_timeout(self, now_ns: int) -> list[Request]:
         """The requests that leave now, a block in at most one of them."""
@@ -115,6 +117,7 @@ class RequestTimers:
             timer.asked += 1
             timer.next_ns = now_ns + (self._rto_ns << max(0, timer.asked - QUICK_REPEATS))
             due.append(seq)
+        self._next_ns = min((timer.next_ns for timer in self._timers.values()), default=0)
         return _as_requests(sorted(due))
 
     def _in_time(self, seq: int, now_ns: int) -> bool:
@@ -126,9 +129,11 @@ class RequestTimers:
         return now_ns + self._srtt_ns < deadline_ns
 
     def _notice(self, first: int, end: int, now_ns: int) -> None:
+        next_ns = now_ns + self._guard.guard_ns
+        self._next_ns = min(self._next_ns, next_ns) if self._timers else next_ns
         for seq in range(first, end):
             self._noticed[seq] = now_ns
-            self._timers[seq] = _Timer(now_ns + self._guard.guard_ns, 0)
+            self._timers[seq] = _Timer(next_ns, 0)
 
     def _notice_overdue(self, now_ns: int) -> None:
         while self._overdue_ns is not None and now_ns >= self._overdue_ns:

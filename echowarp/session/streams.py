@@ -76,6 +76,7 @@ class StreamTracker:
         self.seal_bytes = seal_bytes
         self.first_seq = start.seq
         self._start = start
+        self._block_ns = fmt.block_frames * NS_PER_S // fmt.rate
         self.newest = start
         """The furthest block so far; at first, where the stream will go on."""
         self.jitter_ns = 0.0
@@ -125,9 +126,10 @@ class StreamTracker:
         most_ns = MAX_AHEAD_NS + (now_ns - start.at_ns) * (100 + CLOCK_PERCENT) // 100
         if (time - start.time) * NS_PER_S > most_ns * fmt.rate:
             return False
-        deviation_ns = abs(now_ns - newest.at_ns - passed * NS_PER_S // fmt.rate)
+        deviation_ns = abs(now_ns - newest.at_ns - self._block_ns)
         self.jitter_ns += (deviation_ns - self.jitter_ns) / JITTER_GAIN
-        self.newest = Position(seq, time, now_ns)
+        # All that a named tuple has of its own comes down to this, and it is for every block.
+        self.newest = tuple.__new__(Position, (seq, time, now_ns))
         return True
 
     def place_end(self, seq: int, now_ns: int) -> int:

@@ -15,7 +15,7 @@ from echowarp.errors import ProtocolError
 from echowarp.session.pace import Pace
 from echowarp.session.requests import RequestTimers
 from echowarp.session.streams import MAX_PAYLOAD_BYTES, StreamFormat, begin, format_of
-from echowarp.wire.datagram import BLOCK_HEAD_BYTES, pack_block, parse_block
+from echowarp.wire.datagram import BLOCK_HEAD_BYTES, pack_block_head, parse_block
 from echowarp.wire.feedback import Request, parse_repair
 from echowarp.wire.records import Stream
 from echowarp.wire.serial import unwrap, wrap
@@ -90,6 +90,7 @@ class Uplink:
         self.block_ns = fmt.block_frames * NS_PER_S // fmt.rate
         self.dropped = 0
         """Datagrams out of place, seen already, or beyond the talker's rate."""
+        self._block_frames = fmt.block_frames
         self._sealed = is_sealed(stream)
         self._tracker = begin(replace(stream, codec=0), now_ns)
         self._timers = RequestTimers(next_seq=stream.seq, block_ns=self.block_ns)
@@ -133,7 +134,7 @@ class Uplink:
         seq, time = self._highest + 1, self._next_time
         if (
             len(body) != self._full_body_bytes
-            or body[:BLOCK_HEAD_BYTES] != pack_block(wrap(seq), wrap(time), b"")
+            or not body.startswith(pack_block_head(wrap(seq), wrap(time)))
             or self._end_seq is not None
             or self._solver.has_rows
             or not self._tracker.follow(seq, time, now_ns)
@@ -142,7 +143,7 @@ class Uplink:
             return None
         self._timers.arrived(seq, now_ns)
         self._unsolved.append((seq, time, body))
-        self._next_time = time + self._tracker.format.block_frames
+        self._next_time = time + self._block_frames
         self._note(seq)
         return seq, time
 
@@ -162,7 +163,7 @@ class Uplink:
         seq, time = placed
         silent = len(block.payload) <= (SEAL_TAG_BYTES if self._sealed else 0)
         if seq > self._highest:
-            self._next_time = time + (0 if silent else self._tracker.format.block_frames)
+            self._next_time = time + (0 if silent else self._block_frames)
         self._timers.arrived(seq, now_ns, resent=resent)
         if silent and seq > self._highest:
             self._timers.pause()

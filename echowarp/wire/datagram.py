@@ -63,6 +63,10 @@ pack_header: Callable[[int, int, bytes, int], bytes] = _HEADER.pack
 """The 18 bytes that begin a datagram, of kind, stream, session and number."""
 
 
+pack_block_head: Callable[[int, int], bytes] = _BLOCK.pack
+"""The 8 bytes that begin the body of a BLOCK, of seq and time wrapped to u32."""
+
+
 def parse_header(datagram: bytes) -> Header:
     """Reads the envelope. Raises ProtocolError when the length is impossible."""
     if not HEADER_BYTES <= len(datagram) <= MAX_DATAGRAM_BYTES:

@@ -29,6 +29,7 @@ from echowarp.wire.people_codes import Wish
 from echowarp.wire.records import Stream
 from tests.bench.crowd import allow_files, cpu_s, percentile
 from tests.bench.plain_forwarder import NUMBER_BYTES
+from tests.bench.relay_stages import stage_us
 from tests.bench.simulated_listener import _SO_TIMESTAMPNS, _stamp_ns
 from tests.processes import LOOPBACK, ROOT, Stage
 from tests.talkers import FIRST_SEQ, FIRST_TIME, FRAMES, Talker
@@ -45,6 +46,8 @@ OPENED_ONE_IN = 10
 STEPS = 10
 """Groups of callers, who take turns within the time of a block."""
 REPORT_NS, CONTROL_NS = S // 5, 4 * S
+PER_CALL = 2 * S // BLOCK_NS
+"""Datagrams a second of a two-way call without repair."""
 MOST_TIMES, MOST_P99_MS = 3.0, 1.0
 FILES_EACH, FILES_BESIDE = 2, 64
 HEAD_BYTES, TAG_BYTES = 26, 16
@@ -211,9 +214,11 @@ class Lines:
         delays_ms, lost = self._delays_ms, len(self._sent_ns)
         said = (self._n - first) * len(self._callers)
         rows = self._others / max(1, len(delays_ms))
+        # What was lost on the way in was not forwarded: those who open tell for all.
+        forwarded = (len(delays_ms) + self._others) * len(self._callers) / len(self._opened)
         return Run(
             cpu=used_s / took_s,
-            each_us=1e6 * used_s / (said * (1 + rows)),
+            each_us=1e6 * used_s / max(1, forwarded),
             rows=rows,
             delay_ms=(percentile(delays_ms, 0.5), percentile(delays_ms, 0.99)),
             said=said / took_s,
@@ -343,6 +348,13 @@ def main() -> None:
         print(row("plain forwarder", calls, plain, ""), flush=True)
         relayed = through_relay(calls, QUICK_SETTLE_S if quick else SETTLE_S, seconds)
         print(row("relay", calls, relayed, verdict(calls, plain, relayed)), flush=True)
+        print(f"{'':<16}{1e6 / relayed.each_us / PER_CALL:.0f} calls a core")
+    spent = stage_us(max(sizes))
+    print(
+        "Where it goes, us for each datagram: "
+        + ", ".join(f"{stage} {us:.1f}" for stage, us in spent.items())
+        + f"; together {sum(spent.values()):.1f}, the rest is waking, timers and control"
+    )
 
 
 if __name__ == "__main__":

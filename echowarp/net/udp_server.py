@@ -144,7 +144,7 @@ class UdpServer:
             except OSError:
                 # An ICMP error of an earlier send surfaces here; it says nothing of now.
                 continue
-            # Made as a named tuple makes itself, at a third of the cost.
+            # As a named tuple makes itself, without a call in Python.
             way = tuple.__new__(Way, (index, address, local))
             self._deliver(data, address[0], way, time.monotonic_ns())
 

@@ -14,7 +14,7 @@ from typing import Generic, TypeAlias, TypeVar
 
 from echowarp.errors import ProtocolError
 from echowarp.session.fanout import Downlink, Fanout, Leg, Outgoing, RowMaker
-from echowarp.session.relay_member import Member, Overheard, Talk
+from echowarp.session.relay_member import Member, Overheard, ReportTurns, Talk
 from echowarp.session.reports import REPORT_INTERVAL_NS
 from echowarp.session.uplink import Found, Solver, Uplink
 from echowarp.wire.datagram import BLOCK_HEAD_BYTES, CLIENT_BIT, DatagramType
@@ -30,9 +30,9 @@ ANCHOR_PAUSE_NS = 500 * MS
 """A talker has one for each second; what comes sooner is not multiplied by the listeners."""
 ANCHOR_REACH_NS = 10_000 * MS
 """A capture time that is further from now is none."""
-REPORT_SLACK_NS = 10 * MS
-"""Reports that are due so soon leave with one that is due: to look through all the talkers
-costs as much as to forward ten packets."""
+LOOK_EVERY_NS = 200 * MS
+"""A look through all the talkers for what is missing comes this often at least: a stream
+that begins to flow in turn has no other reason for one."""
 
 TALK_TYPES = frozenset(
     int(kind) | CLIENT_BIT
@@ -60,6 +60,8 @@ class Relay(Generic[WayT]):
         self._make_rows = rows
         self._make_solver = solver
         self._members: dict[int, Member[WayT]] = {}
+        self._reports: ReportTurns[WayT] = ReportTurns()
+        self._look_ns: int | None = None
         self._out: list[tuple[int, StreamRecord]] = []
         self._overheard: frozenset[int] = frozenset()
         self._heard: list[Overheard] = []
@@ -100,6 +102,8 @@ class Relay(Generic[WayT]):
         fanout: Fanout[WayT] = Fanout(block_ns=uplink.block_ns, rows=self._make_rows())
         member.current = member.talks[byte] = Talk(announced, uplink, fanout)
         self._out.append((connection, announced))
+        self._reports.begin(member, now_ns)
+        self.disturbed = True
         self._sync(member, now_ns)
 
     def end(self, connection: int, end: End, now_ns: int) -> None:
@@ -207,6 +211,11 @@ class Relay(Generic[WayT]):
 
     def timeout_ns(self) -> int | None:
         """When `handle_timeout` has something to do, or None."""
+        look_ns = self._next_look_ns() if self.disturbed else self._look_ns
+        times = (look_ns, self._reports.timeout_ns())
+        return min((each for each in times if each is not None), default=None)
+
+    def _next_look_ns(self) -> int | None:
         due = []
         for member in self._members.values():
             for talk in member.talks.values():
@@ -215,24 +224,30 @@ class Relay(Generic[WayT]):
                     due.append(missing_ns)
                 if talk.over_ns is not None:
                     due.append(talk.over_ns)
-            if member.talks:
-                due.append(member.report_ns)
         return min(due, default=None)
 
     def handle_timeout(self, now_ns: int) -> Iterator[Outgoing[WayT]]:
         """Asks talkers for what is missing, tells them of losses, forgets what is over."""
-        self.disturbed = False
+        if self.disturbed or (self._look_ns is not None and now_ns >= self._look_ns):
+            self.disturbed = False
+            yield from self._look(now_ns)
+        for member in self._reports.due(now_ns):
+            # Stream bytes that ran short may have come free.
+            self._sync(member, now_ns)
+            yield from member.report(now_ns)
+
+    def _look(self, now_ns: int) -> Iterator[Outgoing[WayT]]:
         for member in tuple(self._members.values()):
             for talk in tuple(member.talks.values()):
                 if talk.over_ns is not None and now_ns >= talk.over_ns:
                     self._close(member, talk, EndReason.STOPPED, now_ns)
                 else:
                     yield from member.ask(talk, now_ns)
-            if member.talks and now_ns >= member.report_ns - REPORT_SLACK_NS:
-                member.report_ns = now_ns + REPORT_INTERVAL_NS
-                # Stream bytes that ran short may have come free.
-                self._sync(member, now_ns)
-                yield from member.report(now_ns)
+        next_ns = self._next_look_ns()
+        talking = any(member.talks for member in self._members.values())
+        latest_ns = now_ns + LOOK_EVERY_NS if talking else None
+        times = (each for each in (next_ns, latest_ns) if each is not None)
+        self._look_ns = min(times, default=None)
 
     def to_send(self) -> list[tuple[int, StreamRecord]]:
         """Drains (connection, record)."""
@@ -286,6 +301,7 @@ class Relay(Generic[WayT]):
         if connection in self._overheard:
             self._stop_hearing(connection, talk, end_seq)
         talk.over_ns = now_ns + LINGER_NS
+        self.disturbed = True
         if member.current is talk:
             member.current = None
         lingering = [each for each in member.talks.values() if each.over_ns is not None]

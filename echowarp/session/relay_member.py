@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Hashable, Iterator
 from typing import Generic, NamedTuple, TypeVar
 
 from echowarp.session.fanout import Downlink, Fanout, Outgoing
-from echowarp.session.reports import ReceiptCounter
+from echowarp.session.reports import REPORT_INTERVAL_NS, ReceiptCounter
 from echowarp.session.stream_bytes import StreamBytes
 from echowarp.session.uplink import Found, Uplink
 from echowarp.wire.datagram import CLIENT_BIT, DatagramType
@@ -16,6 +17,8 @@ from echowarp.wire.records import Stream
 FIRST_RTO_NS = 100_000_000
 FIRST_TARGET_NS = 40_000_000
 """What a talker is told of its listeners' delay before they have told it."""
+MAX_AT_ONCE = 4
+"""Reports that leave together: blocks wait meanwhile."""
 
 _ASK = int(DatagramType.REQUEST) & ~CLIENT_BIT
 _TELL = int(DatagramType.REPORT) & ~CLIENT_BIT
@@ -60,6 +63,7 @@ class Member(Generic[WayT]):
         self.current: Talk[WayT] | None = None
         self.listeners: frozenset[int] = frozenset()
         self.report_ns = 0
+        self.in_turns = False
 
     def ask(self, talk: Talk[WayT], now_ns: int) -> Iterator[Outgoing[WayT]]:
         """Asks it for the blocks of a stream that are missing, as far as it is time to."""
@@ -87,3 +91,35 @@ class Member(Generic[WayT]):
         entry = ReportEntry(talk.announced.stream, guard_ns, target_ns)
         report = Report(*tally, downlink.rto_ns or FIRST_RTO_NS, (entry,))
         yield downlink.seal(downlink.way, _TELL, len(report.entries), pack_report(report))
+
+
+class ReportTurns(Generic[WayT]):
+    """Whose report is due: each talker's at an even pace, and not all of them at once."""
+
+    def __init__(self) -> None:
+        self._turns: deque[Member[WayT]] = deque()
+
+    def begin(self, member: Member[WayT], now_ns: int) -> None:
+        """A member talks. It has its turns until it has no stream any more."""
+        if not member.in_turns:
+            member.in_turns = True
+            member.report_ns = now_ns + REPORT_INTERVAL_NS
+            self._turns.append(member)
+
+    def timeout_ns(self) -> int | None:
+        """When the next is due, or None."""
+        return self._turns[0].report_ns if self._turns else None
+
+    def due(self, now_ns: int) -> Iterator[Member[WayT]]:
+        """Those whose turn it is, a few at most."""
+        for _ in range(MAX_AT_ONCE):
+            if not self._turns or now_ns < self._turns[0].report_ns:
+                return
+            member = self._turns.popleft()
+            member.in_turns = bool(member.talks)
+            if member.in_turns:
+                # Counted from its turn, so that turns which were held up come apart again.
+                next_ns = member.report_ns + REPORT_INTERVAL_NS
+                member.report_ns = max(next_ns, now_ns + REPORT_INTERVAL_NS // 2)
+                self._turns.append(member)
+                yield member

@@ -80,8 +80,8 @@ class Caller(Protocol):
     def block_of(self, datagram: bytes) -> int | None:
         """Which block of the other a datagram is; None for something else."""
 
-    def act(self, now_ns: int) -> None:
-        """Says what else is due."""
+    def act(self, now_ns: int, *, opened: bool) -> None:
+        """Says what else is due. opened: whether somebody else reads what comes for it."""
 
 
 class RelayCaller:
@@ -123,11 +123,11 @@ class RelayCaller:
             return None
         return (int.from_bytes(body[:4], "big") - FIRST_SEQ) % 2**32
 
-    def act(self, now_ns: int) -> None:
+    def act(self, now_ns: int, *, opened: bool) -> None:
         """Reports that nothing is lost; keeps the session."""
         if now_ns >= self._reported_ns:
             self._reported_ns = now_ns + REPORT_NS
-            for datagram, _ in received(self.udp):
+            for datagram, _ in () if opened else received(self.udp):
                 self._highest = max(self._highest, parse_header(datagram).number)
             if self._highest >= 0:
                 entry = ReportEntry(self._heard, 2 * MS, 40 * MS)
@@ -167,7 +167,7 @@ class PlainCaller:
         """Which block of the other a datagram is."""
         return int.from_bytes(datagram[:4], "big")
 
-    def act(self, now_ns: int) -> None:
+    def act(self, now_ns: int, *, opened: bool) -> None:
         """There is nothing else to say."""
 
     def close(self) -> None:
@@ -232,10 +232,11 @@ class Lines:
             due_ns = begun_ns + turn * BLOCK_NS // STEPS
             self._rest_until(due_ns)
             for number in range(turn % STEPS, len(self._callers), STEPS):
-                if number in self._opened:
+                opened = number in self._opened
+                if opened:
                     self._sent_ns[number, self._n] = time.time_ns()
                 self._callers[number].say(self._n)
-                self._callers[number].act(due_ns)
+                self._callers[number].act(due_ns, opened=opened)
             self._n += turn % STEPS == STEPS - 1
         self._rest_until(time.monotonic_ns() + 50 * MS)
         self._listen()

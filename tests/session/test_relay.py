@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterable
 
 import pytest
@@ -13,6 +14,7 @@ from echowarp.media.repair import RepairEncoder, RepairSolver
 from echowarp.session.datagrams import DatagramReceiver, DatagramSender
 from echowarp.session.fanout import Downlink, Fanout, Outgoing
 from echowarp.session.relay import TALK_TYPES, Relay, StreamRecord
+from echowarp.session.relay_member import MAX_AT_ONCE
 from echowarp.session.stream_bytes import REST_NS
 from echowarp.session.uplink import Found
 from echowarp.wire.datagram import (
@@ -592,3 +594,26 @@ def test_who_never_talks_leaves_nothing_behind() -> None:
         hall.now_ns += 100 * MS
         hall.relay.numbered(1, number, hall.now_ns)
     assert len(hall.relay._members[1].receipts._waiting) < 10
+
+
+def test_reports_do_not_hold_up_what_is_said() -> None:
+    """However many talk, a few leave at once, and each talker has its own five times a second."""
+    talkers = range(1, 41)
+    hall = Hall(*talkers)
+    bytes_of = {each: hall.talk(each) for each in talkers}
+    told: Counter[int] = Counter()
+    most = 0
+    for turn in range(400):
+        for each in talkers:
+            seq = 100 + turn
+            body = pack_block(seq, 7000 + turn * FRAMES, bytes(4 * FRAMES))
+            hall.relay.numbered(each, turn, hall.now_ns)
+            hall.receive(each, bytes_of[each], BLOCK, body)
+        hall.now_ns += BLOCK_NS
+        while (due_ns := hall.relay.timeout_ns()) is not None and due_ns <= hall.now_ns:
+            reports = [to for to, kind, _, _ in hall.wait(0) if kind == TELL]
+            most = max(most, len(reports))
+            told.update(reports)
+    assert most == MAX_AT_ONCE
+    assert set(told) == set(talkers)
+    assert all(8 <= times <= 10 for times in told.values())

@@ -40,6 +40,8 @@ SOUND = bytes(range(240)) * 4
 """A block of 48 kHz stereo."""
 CALLS, QUICK_CALLS = (5, 25, 50), (5, 50)
 SECONDS, QUICK_SECONDS = 10.0, 2.0
+BEGIN_S, QUICK_BEGIN_S = 15.0, 1.0
+"""Calls begin one after the other, for so long."""
 SETTLE_S, QUICK_SETTLE_S = 24.0, 1.0
 """It takes 20 s until the relay trusts a network and sends no repair."""
 OPENED_ONE_IN = 10
@@ -196,7 +198,8 @@ class Lines:
         self._sent_ns: dict[tuple[int, int], int] = {}
         self._delays_ms: list[float] = []
         self._others = 0
-        self._n = 0
+        self._talking = 0
+        self._said = [0] * len(callers)
         for number, caller in enumerate(callers):
             caller.udp.setblocking(False)
             caller.udp.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
@@ -204,15 +207,15 @@ class Lines:
                 # What does not fit is dropped by the kernel, and costs nobody anything.
                 caller.udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
 
-    def watch(self, settle_s: float, seconds: float) -> Run:
+    def watch(self, begin_s: float, settle_s: float, seconds: float) -> Run:
         """Lets them talk, and watches what forwards for them."""
-        self._talk(settle_s)
+        self._talk(begin_s + settle_s, begin_s)
         self._sent_ns, self._delays_ms, self._others = {}, [], 0
-        before_s, begun_ns, first = cpu_s(self._pid), time.monotonic_ns(), self._n
+        before_s, begun_ns, first = cpu_s(self._pid), time.monotonic_ns(), sum(self._said)
         self._talk(seconds)
         took_s, used_s = (time.monotonic_ns() - begun_ns) / S, cpu_s(self._pid) - before_s
         delays_ms, lost = self._delays_ms, len(self._sent_ns)
-        said = (self._n - first) * len(self._callers)
+        said = sum(self._said) - first
         rows = self._others / max(1, len(delays_ms))
         # What was lost on the way in was not forwarded: those who open tell for all.
         forwarded = (len(delays_ms) + self._others) * len(self._callers) / len(self._opened)
@@ -226,18 +229,23 @@ class Lines:
             blocks=lost + len(delays_ms),
         )
 
-    def _talk(self, seconds: float) -> None:
+    def _talk(self, seconds: float, begin_s: float = 0.0) -> None:
         begun_ns = time.monotonic_ns()
+        call_ns = begin_s * S / len(self._callers) * 2
         for turn in range(round(seconds * S / BLOCK_NS) * STEPS):
             due_ns = begun_ns + turn * BLOCK_NS // STEPS
             self._rest_until(due_ns)
+            if begun_ns + self._talking // 2 * call_ns <= due_ns:
+                self._talking = min(self._talking + 2, len(self._callers))
             for number in range(turn % STEPS, len(self._callers), STEPS):
                 opened = number in self._opened
-                if opened:
-                    self._sent_ns[number, self._n] = time.time_ns()
-                self._callers[number].say(self._n)
+                if number < self._talking:
+                    n = self._said[number]
+                    self._said[number] += 1
+                    if opened:
+                        self._sent_ns[number, n] = time.time_ns()
+                    self._callers[number].say(n)
                 self._callers[number].act(due_ns, opened=opened)
-            self._n += turn % STEPS == STEPS - 1
         self._rest_until(time.monotonic_ns() + 50 * MS)
         self._listen()
 
@@ -258,7 +266,7 @@ class Lines:
                     self._others += n is None
 
 
-def through_relay(calls: int, settle_s: float, seconds: float) -> Run:
+def through_relay(calls: int, begin_s: float, settle_s: float, seconds: float) -> Run:
     """Through a real relay, all encrypted."""
     with (
         tempfile.TemporaryDirectory(prefix="echowarp-bench-") as folder,
@@ -270,13 +278,13 @@ def through_relay(calls: int, settle_s: float, seconds: float) -> Run:
         try:
             for caller in callers:
                 caller.connected()
-            return Lines(callers, server.pid).watch(settle_s, seconds)
+            return Lines(callers, server.pid).watch(begin_s, settle_s, seconds)
         finally:
             for caller in callers:
                 caller.close()
 
 
-def through_plain(calls: int, settle_s: float, seconds: float) -> Run:
+def through_plain(calls: int, begin_s: float, settle_s: float, seconds: float) -> Run:
     """Through what only forwards."""
     command = [sys.executable, "-m", "tests.bench.plain_forwarder"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
@@ -284,7 +292,7 @@ def through_plain(calls: int, settle_s: float, seconds: float) -> Run:
         port = int(process.stdout.readline())
         callers = [PlainCaller(port, number) for number in range(2 * calls)]
         try:
-            return Lines(callers, process.pid).watch(settle_s, seconds)
+            return Lines(callers, process.pid).watch(begin_s, settle_s, seconds)
         finally:
             process.terminate()
             for caller in callers:
@@ -345,9 +353,10 @@ def main() -> None:
     )
     print(HEADINGS)
     for calls in sizes:
-        plain = through_plain(calls, 0.5, seconds)
+        begin_s, settle_s = (QUICK_BEGIN_S, QUICK_SETTLE_S) if quick else (BEGIN_S, SETTLE_S)
+        plain = through_plain(calls, QUICK_BEGIN_S, QUICK_SETTLE_S, seconds)
         print(row("plain forwarder", calls, plain, ""), flush=True)
-        relayed = through_relay(calls, QUICK_SETTLE_S if quick else SETTLE_S, seconds)
+        relayed = through_relay(calls, begin_s, settle_s, seconds)
         print(row("relay", calls, relayed, verdict(calls, plain, relayed)), flush=True)
         print(f"{'':<16}{1e6 / relayed.each_us / PER_CALL:.0f} calls a core")
     spent = stage_us(max(sizes))

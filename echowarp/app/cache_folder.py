@@ -145,9 +145,14 @@ class CacheFolder:
         return opened
 
     def remove(self, stream_id: str) -> None:
-        """Takes a file away; who has it open keeps it. Raises OSError."""
-        os.unlink(self._in(_name(stream_id) + DATA))
-        os.unlink(self._in(_name(stream_id) + FACTS))
+        """Takes away what there is of a file; who has it open keeps it. Raises OSError."""
+        for extension in (DATA, FACTS):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._in(_name(stream_id) + extension))
+
+    def has(self, stream_id: str) -> bool:
+        """Whether the bytes of a file are still there: the folder is the user's own."""
+        return os.path.isfile(self._in(_name(stream_id) + DATA))
 
     def _in(self, name: str) -> str:
         return os.path.join(self.path, name)

@@ -93,8 +93,14 @@ class PartFile:
 
 
 def check_output(path: str, *, overwrite: bool) -> None:
-    """Raises ConfigError when there is something of that name that may not be replaced."""
+    """Raises ConfigError when there is something of that name that may not be replaced, or
+    nothing can be put there: rather before a long upload than after it."""
     if os.path.isdir(path):
         raise ConfigError(f"{path}: is a folder, not a file to download to")
     if os.path.lexists(path) and not overwrite:
         raise ConfigError(f"{path}: exists already; --overwrite allows to replace it")
+    folder = os.path.dirname(path) or os.curdir
+    if not os.path.isdir(folder):
+        raise ConfigError(f"{path}: there is no folder {folder}")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigError(f"{path}: nothing can be written to the folder {folder}")

@@ -282,8 +282,9 @@ def test_tls(bench: Bench, certificate: tuple[ssl.SSLContext, str]) -> None:
         (["--list", "-s", "http://localhost/"], 2, "--server"),
         (["--list", "-s", "ws://localhost:1/audio"], 4, "nothing listens"),
         (["-i", "missing.bin"], 2, "no such file"),
+        (["-i", "cache-1.err", "-o", "no/such/folder/x"], 2, "there is no folder"),
         (["--download", "../x"], 2, "no id"),
-        (["--download", "x", "-o", "no/such/folder/x"], 2, "cannot be written"),
+        (["--download", "x", "-o", "no/such/folder/x"], 2, "there is no folder"),
         (["--list", "--insecure"], 2, "wss://"),
     ],
 )

@@ -70,7 +70,7 @@ class CacheFolder:
         except OSError as error:
             raise ConfigError(f"the cache {path} cannot be used: {error.strerror}") from error
         try:
-            _lock(self._lock)
+            lock(self._lock)
         except OSError as error:
             self._lock.close()
             raise ConfigError(
@@ -172,7 +172,8 @@ class CacheFolder:
             os.close(handle)
 
 
-def _lock(file: IO[bytes]) -> None:
+def lock(file: IO[bytes]) -> None:
+    """Until it is closed the file is this process's. Raises OSError where it is another's."""
     if sys.platform == "win32":
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
     else:

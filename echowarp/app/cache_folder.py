@@ -70,7 +70,7 @@ class CacheFolder:
         except OSError as error:
             raise ConfigError(f"the cache {path} cannot be used: {error.strerror}") from error
         try:
-            _lock(self._lock)
+            lock(self._lock)
         except OSError as error:
             self._lock.close()
             raise ConfigError(
@@ -145,9 +145,14 @@ class CacheFolder:
         return opened
 
     def remove(self, stream_id: str) -> None:
-        """Takes a file away; who has it open keeps it. Raises OSError."""
-        os.unlink(self._in(_name(stream_id) + DATA))
-        os.unlink(self._in(_name(stream_id) + FACTS))
+        """Takes away what there is of a file; who has it open keeps it. Raises OSError."""
+        for extension in (DATA, FACTS):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._in(_name(stream_id) + extension))
+
+    def has(self, stream_id: str) -> bool:
+        """Whether the bytes of a file are still there: the folder is the user's own."""
+        return os.path.isfile(self._in(_name(stream_id) + DATA))
 
     def _in(self, name: str) -> str:
         return os.path.join(self.path, name)
@@ -167,7 +172,8 @@ class CacheFolder:
             os.close(handle)
 
 
-def _lock(file: IO[bytes]) -> None:
+def lock(file: IO[bytes]) -> None:
+    """Until it is closed the file is this process's. Raises OSError where it is another's."""
     if sys.platform == "win32":
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
     else:

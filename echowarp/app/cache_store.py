@@ -10,7 +10,7 @@ import logging
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import BinaryIO
 
 from echowarp.app.cache_folder import CacheFolder
@@ -52,8 +52,10 @@ class CacheStore:
         self._coming: dict[str, int] = {}  # bytes so far of what is being uploaded
         self._coming_bytes = 0
         try:
+            begun_s = now_s()
             for used_s, entry in self._folder.load():
-                self._add(entry, used_s)
+                # A clock that was wrong once must not keep a file beyond its time.
+                self._add(entry, min(used_s, begun_s))
             self.expire()
             with self._lock, contextlib.suppress(StorageError):
                 self._make_room(0)
@@ -69,6 +71,7 @@ class CacheStore:
         """Begins an upload. Raises StorageError when there is such a file, or one is coming."""
         self.expire()
         with self._lock:
+            self._look_for([stream_id])
             if stream_id in self._entries:
                 raise StorageError("a stream of this id exists: give another")
             if stream_id in self._coming:
@@ -89,6 +92,7 @@ class CacheStore:
         """
         self.expire()
         with self._lock:
+            self._look_for([stream_id])
             entry = self._entries.get(stream_id)
             if entry is None:
                 return None
@@ -103,6 +107,7 @@ class CacheStore:
         """All whole files, the newest first."""
         self.expire()
         with self._lock:
+            self._look_for(tuple(self._entries))
             return sorted(self._entries.values(), key=lambda entry: -entry.time_s)
 
     @property
@@ -144,11 +149,12 @@ class CacheStore:
 
     def drop(self, stream_id: str, path: str) -> None:
         """For an upload: it is given up."""
-        with contextlib.suppress(FileNotFoundError):
-            try:
-                os.unlink(path)
-            except PermissionError as error:  # a system that keeps what somebody has open
-                log.warning("%s cannot be removed: %s", path, error.strerror)
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            pass
+        except OSError as error:  # the disk fails, or the system keeps what somebody has open
+            log.warning("%s cannot be removed: %s", path, error.strerror)
         self._forget(stream_id)
 
     def new_entry(self, stream_id: str, size: int, sha256: str) -> Entry:
@@ -163,6 +169,13 @@ class CacheStore:
     def _forget(self, stream_id: str) -> None:
         with self._lock:
             self._coming_bytes -= self._coming.pop(stream_id, 0)
+
+    def _look_for(self, stream_ids: Iterable[str]) -> None:
+        """Forgets those of them that somebody has removed from the folder."""
+        for stream_id in stream_ids:
+            entry = self._entries.get(stream_id)
+            if entry is not None and not self._folder.has(stream_id):
+                self._give_up(entry, "somebody has removed it")
 
     def _make_room(self, count: int, *, files: int = 0) -> None:
         """Gives up what was not used for longest until `count` bytes and `files` files more
@@ -190,8 +203,6 @@ class CacheStore:
     def _give_up(self, entry: Entry, why: str) -> None:
         try:
             self._folder.remove(entry.id)
-        except FileNotFoundError:
-            pass  # somebody has emptied the folder, which is the user's own
         except OSError as error:  # some systems do not let go what somebody has open
             log.warning("%s stays cached: %s", entry.id, error.strerror)
             return

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import sys
 from collections.abc import Iterable
 from typing import BinaryIO
 
+from echowarp.app.cache_folder import lock
 from echowarp.errors import ConfigError, StorageError
 
 EXTENSION = ".part"
@@ -26,11 +29,12 @@ class PartFile:
         check_output(path, overwrite=overwrite)
         self._overwrite = overwrite
         try:
-            existed = resume and os.path.isfile(self._part)
-            self._file: BinaryIO = open(self._part, "r+b" if existed else "wb")  # noqa: SIM115
+            self._file = _open(self._part)
             self._digest = hashlib.sha256()
             self.size = 0
-            while data := self._file.read(READ_BYTES) if existed else b"":
+            if not resume:
+                self._file.truncate()
+            while data := self._file.read(READ_BYTES):
                 self._digest.update(data)
                 self.size += len(data)
         except OSError as error:
@@ -71,9 +75,11 @@ class PartFile:
         try:
             self._file.flush()
             os.fsync(self._file.fileno())
-            self._file.close()
             check_output(self.path, overwrite=self._overwrite)
+            if sys.platform == "win32":  # where nothing that is open gets another name
+                self._file.close()
             os.replace(self._part, self.path)
+            self._file.close()
         except OSError as error:
             raise self._storage_error(error) from error
 
@@ -92,9 +98,34 @@ class PartFile:
         return StorageError(f"{self._part}: cannot be written: {error.strerror}")
 
 
+def _open(path: str) -> BinaryIO:
+    """A file that no other run writes to, made if need be. Raises ConfigError and OSError."""
+    file = open(path, "ab+")  # noqa: SIM115
+    try:
+        file.seek(0)
+        # Where files cannot be locked it is as good without.
+        with contextlib.suppress(OSError):
+            try:
+                lock(file)
+            except (BlockingIOError, PermissionError) as error:
+                raise ConfigError(f"{path}: another run is downloading to it") from error
+        if not os.path.exists(path) or not os.path.samestat(os.stat(path), os.fstat(file.fileno())):
+            raise ConfigError(f"{path}: another run has just downloaded to it")
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
 def check_output(path: str, *, overwrite: bool) -> None:
-    """Raises ConfigError when there is something of that name that may not be replaced."""
+    """Raises ConfigError when there is something of that name that may not be replaced, or
+    nothing can be put there: rather before a long upload than after it."""
     if os.path.isdir(path):
         raise ConfigError(f"{path}: is a folder, not a file to download to")
     if os.path.lexists(path) and not overwrite:
         raise ConfigError(f"{path}: exists already; --overwrite allows to replace it")
+    folder = os.path.dirname(path) or os.curdir
+    if not os.path.isdir(folder):
+        raise ConfigError(f"{path}: there is no folder {folder}")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigError(f"{path}: nothing can be written to the folder {folder}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import logging
 import os
@@ -49,6 +50,41 @@ class WebCertificate:
         except (OSError, ValueError) as error:
             raise ConfigError(_load_problem(self.certificate, self.key, error)) from error
         return context
+
+
+class Renewals:
+    """Notices that files of the user's own have changed, as they do every few months, and
+    servers run for longer. certificate: what is in use."""
+
+    def __init__(self, certificate: WebCertificate) -> None:
+        self._certificate = certificate
+        self._stamps = self._look()
+
+    def look(self) -> ssl.SSLContext | None:
+        """What TLS is made with from now on; None while that is what it was."""
+        stamps = self._look()
+        if stamps == self._stamps:
+            return None
+        self._stamps = stamps
+        try:
+            facts = _read(self._certificate.certificate, "--web_cert ")
+            context = self._certificate.context()
+        except ConfigError as error:
+            log.warning("%s; the certificate from before stays in use", error)
+            return None
+        log.info("the web port's certificate is another now: SHA-256 %s", facts.fingerprint)
+        return context
+
+    def _look(self) -> list[tuple[int, int]]:
+        """When which files were written."""
+        if self._certificate.is_own:
+            return []
+        stamps = []
+        for path in (self._certificate.certificate, self._certificate.key):
+            with contextlib.suppress(OSError):
+                found = os.stat(path) if path is not None else None
+                stamps += [] if found is None else [(found.st_ino, found.st_mtime_ns)]
+        return stamps
 
 
 def _no_passphrase() -> str:

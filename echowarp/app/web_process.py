@@ -13,6 +13,7 @@ import time
 from echowarp.app.cache_store import CacheStore
 from echowarp.app.interpreter import make_ready
 from echowarp.app.process_link import READ_BYTES, Failed, Ready, Unpacker, pack
+from echowarp.app.web_certificate import Renewals
 from echowarp.app.web_files import load_files
 from echowarp.app.web_gate import WebGate
 from echowarp.app.web_listeners import Listeners
@@ -143,6 +144,7 @@ class WebProcess:
             give_back=lambda host, detail: teller.tell(FreePlace(host, detail)),
             failed=self._fail,
         )
+        self._renewals = Renewals(plan.certificate)
         self._server = WebServer(
             sockets,
             self._site,
@@ -181,6 +183,7 @@ class WebProcess:
         if now_s >= self._figures_due_s:
             self._figures_due_s = now_s + FIGURES_EVERY_S
             self._teller.tell(WantFigures())
+            self._server.context = self._renewals.look() or self._server.context
         if now_s >= self._expire_due_s:
             self._expire_due_s = now_s + EXPIRE_EVERY_S
             threading.Thread(target=self._expire, name="cache", daemon=True).start()

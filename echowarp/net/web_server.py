@@ -49,7 +49,8 @@ class WebServer:
     ) -> None:
         self._on_look = on_look
         self._handler = handler
-        self._context = context
+        self.context = context
+        """Of those who come from now on."""
         self._group = group
         self._limits = limits
         self._selector = selectors.DefaultSelector()
@@ -219,7 +220,7 @@ class WebServer:
         before = connection.sock
         self._selector.unregister(before)
         with contextlib.suppress(BlockingIOError, InterruptedError):
-            connection.shake_hands(self._context)
+            connection.shake_hands(self.context)
         # Not after a failure: a socket that TLS was not made for may be closed.
         self._selector.register(connection.sock, selectors.EVENT_READ, connection)
         self._watch(connection)

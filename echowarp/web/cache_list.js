@@ -7,6 +7,7 @@ import { ago, bytes, clock } from "./words.js";
 
 const RENEW_MS = 15_000;
 /** Others upload as well. */
+const SORRY = "This browser cannot play it.";
 
 export class CacheList {
   constructor() {
@@ -14,10 +15,12 @@ export class CacheList {
     this.entries = [];
     this._list = byId("files");
     this._words = byId("files-words");
+    this._said = byId("files-said");
     this._rows = new Map();
     this.player.addEventListener("change", () => this._showPlaying());
     this.player.addEventListener("failed", ({ detail }) => {
       this._rows.get(detail)?.row.classList.add("failed");
+      setText(this._said, `${detail}: ${SORRY}`);
       this.player.unload();
     });
   }
@@ -43,7 +46,7 @@ export class CacheList {
   }
 
   _show(entries) {
-    this.entries = entries.toSorted((a, b) => b.time - a.time);
+    this.entries = [...entries].sort((a, b) => b.time - a.time);
     const total = entries.reduce((sum, entry) => sum + entry.size, 0);
     const count = entries.length === 1 ? "1 file" : `${entries.length} files`;
     setText(this._words, entries.length === 0 ? "Nothing is here yet." : `${count}, ${bytes(total)}`);
@@ -69,6 +72,7 @@ export class CacheList {
     play.setAttribute("aria-label", `Play ${id}`);
     play.addEventListener("click", () => {
       row.classList.remove("failed");
+      setText(this._said, "");
       this.player.toggle(id);
     });
     const seek = make("input", { type: "range", min: 0, max: 0, step: "any", value: 0 });
@@ -79,8 +83,8 @@ export class CacheList {
     const time = make("span", { className: "time" });
     const seeking = make("div", { className: "seeking", hidden: true }, seek, time);
     const facts = make("p", { className: "facts" });
-    const sorry = make("p", { className: "sorry" }, "This browser cannot play it.");
-    const name = make("p", { className: "name", title: `SHA-256 ${sha256}` }, id);
+    const sorry = make("p", { className: "sorry" }, SORRY);
+    const name = make("p", { className: "name", title: `${id}\nSHA-256 ${sha256}` }, id);
     const href = `${fileUrl(id)}?download=1`;
     const load = make("a", { href, download: id, className: "round" }, icon("down"));
     load.setAttribute("aria-label", `Download ${id}`);

@@ -57,7 +57,7 @@ export class Uploads {
     const socket = new CacheSocket();
     try {
       await socket.upload(file, id, (share) => row.show(share), row.stopping.signal);
-      row.element.remove();
+      row.remove();
       this._said.textContent = `${id} is uploaded.`;
       await this._cache.renew();
     } catch (error) {
@@ -80,14 +80,19 @@ export class Uploads {
     const name = make("p", { className: "name" }, file.name);
     const text = make("div", { className: "text" }, name, bar, facts);
     const element = make("li", { className: "file upload" }, text, stop);
+    const remove = () => {
+      // Who was in it goes on from where it began, and not from the top of the page.
+      if (element.contains(document.activeElement)) byId("upload").focus();
+      element.remove();
+    };
     stop.addEventListener("click", () => {
       stopping.abort();
-      element.remove();
+      remove();
     });
     this._list.append(element);
     return {
-      element,
       stopping,
+      remove,
       show(share) {
         bar.value = share;
         setText(facts, `${percent(Math.floor(share * 100))} % of ${bytes(file.size)}`);

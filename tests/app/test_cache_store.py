@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import resource
@@ -319,11 +320,48 @@ def test_a_folder_that_somebody_empties(shelf: Shelf) -> None:
     put(store, "a")
     for name in shelf.names():
         (shelf.folder / name).unlink()
-    with pytest.raises(StorageError):
-        store.open("a")
+    assert store.list() == []
+    assert store.bytes_kept == 0
     put(store, "b")
     put(store, "c")
     assert ids(store) == {"b", "c"}
+
+
+def test_a_file_that_somebody_removes_can_be_uploaded_again(shelf: Shelf) -> None:
+    store = shelf.open()
+    for meet in (lambda: store.open("a"), store.list, lambda: None):
+        put(store, "a")
+        next(shelf.folder.glob("*.data")).unlink()
+        assert not meet()
+    put(store, "a", DATA[:10])
+    assert get(store, "a") == DATA[:10]
+    assert len(shelf.names()) == 2
+
+
+def test_an_upload_on_a_disk_that_no_longer_takes_anything(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = shelf.open(max_bytes=len(DATA))
+    upload = store.begin("a")
+    upload.write(DATA)
+
+    def fail(path: str) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("os.unlink", fail)
+        upload.abandon()
+    assert put(store, "a").size == len(DATA)
+
+
+def test_a_clock_that_was_wrong_keeps_nothing_for_ever(shelf: Shelf) -> None:
+    shelf.clock.s = 9_000_000.0
+    put(shelf.open(), "a")
+    shelf.clock.s = 1_000_000.0
+    store = shelf.open(ttl_s=60.0)
+    assert ids(store) == {"a"}
+    shelf.clock.s += 61.0
+    assert ids(store) == set()
 
 
 def test_many_threads(shelf: Shelf) -> None:

@@ -282,8 +282,9 @@ def test_tls(bench: Bench, certificate: tuple[ssl.SSLContext, str]) -> None:
         (["--list", "-s", "http://localhost/"], 2, "--server"),
         (["--list", "-s", "ws://localhost:1/audio"], 4, "nothing listens"),
         (["-i", "missing.bin"], 2, "no such file"),
+        (["-i", "cache-1.err", "-o", "no/such/folder/x"], 2, "there is no folder"),
         (["--download", "../x"], 2, "no id"),
-        (["--download", "x", "-o", "no/such/folder/x"], 2, "cannot be written"),
+        (["--download", "x", "-o", "no/such/folder/x"], 2, "there is no folder"),
         (["--list", "--insecure"], 2, "wss://"),
     ],
 )
@@ -316,6 +317,32 @@ def test_ctrl_c_leaves_what_can_be_gone_on_with(bench: Bench) -> None:
     assert program.ends() == 0
     assert "Traceback" not in program.said
     assert DATA.startswith(part.read_bytes()) if part.exists() else True
+
+
+def test_two_that_download_to_one_name(bench: Bench) -> None:
+    """The second leaves the first one's part alone."""
+
+    class Stuck(CacheConnection):
+        freed = False
+        asked = False
+
+        def to_send(self) -> list[str | bytes]:
+            frames = super().to_send()
+            Stuck.asked |= any(isinstance(frame, bytes) for frame in frames)
+            wait_until(lambda: Stuck.freed or not Stuck.asked, "it may go on")
+            return frames
+
+    bench.file("in.bin")
+    bench.run(bench.serve(), "-i", "in.bin", "--upload_only", "--id", "x")
+    first = bench.start(bench.serve(lambda: Stuck(bench.store)), "--download", "x")
+    wait_until(lambda: Stuck.asked, "it begins")
+    for words in ((), ("--resume",), ("--overwrite",)):
+        second = bench.run(bench.serve(), "--download", "x", *words, status=2)
+        assert "another run is downloading" in second.said
+    Stuck.freed = True
+    assert first.ends() == 0, first.said
+    assert (bench.folder / "x").read_bytes() == DATA
+    assert not (bench.folder / "x.part").exists()
 
 
 def test_ten_clients_at_once(bench: Bench) -> None:

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from echowarp.app import web_certificate
-from echowarp.app.web_certificate import RENEW, find_certificate, own_hosts, shown_host
+from echowarp.app.web_certificate import RENEW, Renewals, find_certificate, own_hosts, shown_host
 from echowarp.config.settings import Settings
-from echowarp.crypto.certificate import make_certificate
+from echowarp.crypto.certificate import make_certificate, read_certificate
 from echowarp.errors import ConfigError
 
 NOW = datetime.datetime.now(datetime.timezone.utc)
@@ -102,6 +102,27 @@ def test_the_users_own(tmp_path: Path) -> None:
     for settings, words in cases:
         with pytest.raises(ConfigError, match=words):
             find_certificate(settings)
+
+
+def test_a_renewal_of_the_users_own(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It is taken when both files are there; until then it goes on with the one before."""
+    caplog.set_level("INFO")
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    for path, content in zip((cert, key), pem(90), strict=True):
+        path.write_bytes(content)
+    renewals = Renewals(find_certificate(Settings(web_cert=str(cert), web_key=str(key))))
+    assert renewals.look() is None
+    new_cert, new_key = pem(90)
+    cert.write_bytes(new_cert)
+    assert renewals.look() is None
+    assert "not that of the certificate; the certificate from before stays" in caplog.text
+    assert renewals.look() is None
+    key.unlink()
+    assert renewals.look() is None
+    key.write_bytes(new_key)
+    assert renewals.look() is not None
+    assert f"another now: SHA-256 {read_certificate(new_cert).fingerprint}" in caplog.text
+    assert renewals.look() is None
 
 
 def test_what_it_is_called() -> None:

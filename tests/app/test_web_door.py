@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import base64
+import datetime
 import hashlib
+import os
 import signal
 import socket
+import ssl
 import stat
 import subprocess
 import time
@@ -15,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from echowarp.app.web_certificate import own_hosts
+from echowarp.crypto.certificate import make_certificate
 from echowarp.media.pcm import level_db
 from echowarp.wire.http_fields import HttpError
 from tests.hostile.attackers import guess
@@ -310,6 +314,38 @@ def test_the_certificate_is_kept(open_stage: Stage) -> None:
         assert first.leave() == 0
         second, _ = serve(stage)
         assert fingerprint in second.said
+
+
+def test_a_certificate_that_is_renewed(open_stage: Stage) -> None:
+    """Who comes after it gets the new one; who is there stays."""
+    with open_stage as stage:
+
+        def renew() -> bytes:
+            now = datetime.datetime.now(datetime.timezone.utc)
+            made = make_certificate(
+                ["localhost"],
+                not_before=now - datetime.timedelta(days=80),
+                not_after=now + datetime.timedelta(days=10),
+                random_bytes=os.urandom,
+            )
+            new = stage.folder / "new.pem"
+            new.write_bytes(made.key + made.certificate)
+            new.replace(stage.folder / "own.pem")
+            return ssl.PEM_cert_to_DER_cert(made.certificate.decode())
+
+        def shown() -> bytes:
+            with Door(door.port, tls=True).connect() as sock:
+                return sock.getpeercert(True)  # type: ignore[attr-defined, no-any-return]
+
+        first = renew()
+        server, door = serve(stage, "--web_cert", "own.pem", tls=True)
+        assert shown() == first
+        with door.socket() as ear:
+            second = renew()
+            server.says("certificate is another now")
+            assert shown() == second
+            ear.hear(200)
+        assert server.leave() == 0
 
 
 def test_what_is_wrong_is_said_at_the_start(open_stage: Stage) -> None:

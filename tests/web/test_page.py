@@ -157,6 +157,19 @@ def test_it_plays_the_tone_that_the_server_sends(door: Door) -> None:
     assert door.complaints == []
 
 
+def test_the_last_minute_is_drawn_and_told(door: Door) -> None:
+    """A line that grows, which says in words what it shows, and a second's figures by key."""
+    door.server()
+    page = door.page()
+    plot, line = page.locator("#plot"), page.locator("#plot path.delay")
+    expect(plot).to_have_attribute("aria-label", re.compile("nothing yet$"))
+    play(page)
+    expect(plot).to_have_attribute("aria-label", re.compile(r"from \d+ to \d+ milliseconds, "))
+    expect(line).to_have_attribute("d", re.compile(r"M.*L.*L"))
+    plot.press("ArrowLeft")
+    expect(page.locator("#readout")).to_have_text(re.compile(r"^1 s ago: \d+ ms, [\d.]+ % lost$"))
+
+
 def test_the_volume_is_that_of_what_is_heard(door: Door) -> None:
     door.server()
     page = door.page()
@@ -239,6 +252,8 @@ def test_files_are_uploaded_played_and_downloaded(door: Door, tmp_path: Path) ->
     page.locator("body").evaluate(DROP, ["a song.txt", "la la la"])
     page.get_by_role("button", name="Play a-song.txt").click()
     expect(page.locator(".failed .sorry")).to_be_visible()
+    told = page.get_by_role("status").filter(has_text="a-song.txt: This browser cannot play it.")
+    expect(told).to_have_count(1)
     expect(page.locator("#files-words")).to_contain_text("2 files")
 
 
@@ -252,8 +267,9 @@ def test_a_large_upload_shows_how_far_it_is_and_can_be_stopped(door: Door, tmp_p
         page.locator("#file").set_input_files(file)
         bar = page.get_by_role("progressbar", name="Upload of big.wav")
         wait_until(lambda: (bar.get_attribute("value") or "0") != "0", "the upload goes on")
-        page.get_by_role("button", name="Stop the upload of big.wav").click()
+        page.get_by_role("button", name="Stop the upload of big.wav").press("Enter")
         expect(bar).to_have_count(0)
+        expect(page.locator("#upload")).to_be_focused()
         page.reload()
         expect(page.locator("#files-words")).to_have_text("Nothing is here yet.")
 

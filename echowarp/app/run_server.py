@@ -73,7 +73,7 @@ def run_server(settings: Settings, terminal: Terminal) -> None:
         log.info(
             "listening on port %d (TCP and UDP); %s",
             sockets.port,
-            "no source" if app.format is None else f"{_source_name(settings)}: {app.format}",
+            "no source" if app.format is None else f"{source_name(settings)}: {app.format}",
         )
         if entrance is not None:
             _say_entrance(settings, entrance)
@@ -105,7 +105,7 @@ def _open_entrance(settings: Settings) -> WebEntrance | None:
     # What serves browsers takes time to load, and most servers need none of it.
     from echowarp.app.web_entrance import WebEntrance
 
-    source = None if settings.source == "none" else _source_name(settings)
+    source = None if settings.source == "none" else source_name(settings)
     if settings.source.lower().endswith(".wav"):
         # Where a file is kept is nothing to its listeners.
         source = Path(settings.source).name
@@ -117,13 +117,18 @@ def _say_entrance(settings: Settings, entrance: WebEntrance) -> None:
     log.info("the web port's certificate: SHA-256 %s", entrance.certificate.facts.fingerprint)
 
 
-def _source_name(settings: Settings) -> str:
+def source_name(settings: Settings) -> str:
+    """What is sent, in words."""
     if settings.source == "-":
         return "standard input"
     if settings.source != "device":
         return settings.source
-    heard = "the microphone" if settings.is_input_audio_device else "what the speakers play"
-    return f"{settings.device or heard} on a sound card"
+    named = settings.device
+    if settings.device_id is not None:
+        named = f"device {settings.device_id}"
+    if settings.is_input_audio_device:
+        return named or "the microphone"
+    return f"what {named} plays" if named else "what the speakers play"
 
 
 def _say_warnings(settings: Settings) -> None:

@@ -163,7 +163,7 @@ QUESTIONS: tuple[Question, ...] = (
         choices=(
             Choice(label="a test tone", value="tone"),
             Choice(label="a WAV file", file_question="WAV file to send"),
-            Choice(label="nothing", value="none"),
+            Choice(label="nothing: only connect those who talk (relay)", value="none"),
         ),
     ),
     Question(key="talkback", asks=_streams),

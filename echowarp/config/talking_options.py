@@ -23,7 +23,7 @@ TALKING: tuple[Option, ...] = (
         parse=kinds.nickname,
         help="call that name, also when nobody is called so yet",
         role=Role.CLIENT,
-        question="Whom to call, if anybody",
+        question="Whom to call, by their name, if anybody",
     ),
     Option(
         key="auto_answer",

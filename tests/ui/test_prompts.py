@@ -103,7 +103,7 @@ def test_server_by_enter_alone() -> None:
         "  2  USB microphone (system default)",
         "  3  a test tone",
         "  4  a WAV file",
-        "  5  nothing",
+        "  5  nothing: only connect those who talk (relay)",
         "Number [system default]: ",
         "Let listeners talk back [no]: ",
         "Port of the server [4415]: ",

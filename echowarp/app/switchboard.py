@@ -37,6 +37,8 @@ MAX_BACKLOG_NS = NS_PER_S // 5
 LOOK_EVERY_NS = NS_PER_S // 500
 """How soon it is looked for what is missing, after blocks that were not the next."""
 REST_NS = NS_PER_S // 1000
+MANY_DATAGRAMS = 32
+"""So many wait together only for one who does not keep up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +232,7 @@ class Switchboard:
     def _on_incoming(self, datagrams: Sequence[Accepted]) -> None:
         now_ns = time.monotonic_ns()
         relay, oldest_ns, sent = self._relay, now_ns - MAX_BACKLOG_NS, 0
+        relay.hurried = len(datagrams) >= MANY_DATAGRAMS
         for connection, number, kind, stream, body, at_ns in datagrams:
             relay.numbered(connection, number, at_ns)
             if kind not in TALK_TYPES:

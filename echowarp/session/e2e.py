@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from echowarp.crypto.e2e import KEY_BYTES, PayloadOpener, PayloadSealer
 from echowarp.session.exchange import RandomBytes
-from echowarp.session.pairing import Pair, State
+from echowarp.session.pairing import Pair, State, is_open
 
 MAX_FAILURES = 5
 """With one partner, until the user acts."""
@@ -20,6 +20,8 @@ MAX_FAILURES_IN_ALL = 20
 """With all of them: a server could make up a new partner for each guess, or let the true one
 prove the code between two of its own."""
 KEYS_KEPT = 2
+MAX_EARLY = 32
+"""People whose first message may wait for our being told of them."""
 """Of one talker: blocks of its last stream may still be on their way."""
 
 
@@ -93,6 +95,8 @@ class EndToEnd:
         self._openers: dict[int, list[PayloadOpener]] = {}
         self._met: dict[int, list[PayloadOpener]] = {}
         """The last ones of everybody there was: a key that is told again opens nothing twice."""
+        self._early: dict[int, bytes] = {}
+        """The last OPEN of those who knew before us that we are partners."""
         self._key: bytes | None = None
         self._out: list[tuple[int, bytes]] = []
         self._events: list[Trust] = []
@@ -126,6 +130,9 @@ class EndToEnd:
                     random_bytes=self._random_bytes,
                     now_ns=now_ns,
                 )
+                early = self._early.pop(user, None)
+                if early is not None:
+                    self._pairs[user].receive(early, now_ns)
                 self._settle(user)
 
     def begin_stream(self) -> PayloadSealer:
@@ -149,6 +156,10 @@ class EndToEnd:
         """A message that says it is from `user`."""
         pair = self._pairs.get(user)
         if pair is None:
+            # Whoever answers is A; anything else belongs to an exchange that is over.
+            is_new = user in self._early or len(self._early) < MAX_EARLY
+            if is_new and user > self._user and is_open(data):
+                self._early[user] = data
             return
         key = pair.receive(data, now_ns)
         if key is not None and len(key) == KEY_BYTES:

@@ -214,11 +214,16 @@ class Fanout(Generic[WayT]):
         """
         return self.pass_on(seq, time, pack_block(wrap(seq), wrap(time), payload))
 
-    def pass_on(self, seq: int, time: int, body: bytes) -> Iterator[Outgoing[WayT]]:
-        """The same for a block that has come as the body of one, counters wrapped."""
+    def pass_on(
+        self, seq: int, time: int, body: bytes, *, repair: bool = True
+    ) -> Iterator[Outgoing[WayT]]:
+        """The same for a block that has come as the body of one, counters wrapped.
+
+        repair: False leaves the rows out.
+        """
         self._ring.put(seq, body)
         self._newest_time = time
-        return self._to_all(seq, body)
+        return self._to_all(seq, body, repair)
 
     def send_late(
         self, seq: int, time: int, payload: bytes, *, recovered: bool
@@ -241,7 +246,7 @@ class Fanout(Generic[WayT]):
                 self.blocks_sent += 1
                 yield leg.downlink.seal(leg.downlink.way, kind, leg.stream, body)
 
-    def _to_all(self, seq: int, body: bytes) -> Iterator[Outgoing[WayT]]:
+    def _to_all(self, seq: int, body: bytes, repair: bool) -> Iterator[Outgoing[WayT]]:
         rows: dict[RepairRate, bytes | None] = {}
         for leg in self._legs:
             downlink = leg.downlink
@@ -256,7 +261,7 @@ class Fanout(Generic[WayT]):
             except NumbersSpent:
                 datagram = b""
             yield downlink.connection, way, datagram
-            every = leg.every_blocks
+            every = leg.every_blocks if repair else 0
             if every and (seq + leg.place) % every == 0 and downlink.way is not None:
                 rate = leg.policy.rate
                 if rate not in rows:

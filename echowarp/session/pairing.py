@@ -71,6 +71,15 @@ class Guesses(Protocol):
         """Whether there may be no further attempt."""
 
 
+def is_open(data: bytes) -> bool:
+    """Whether a message begins an exchange."""
+    try:
+        message = parse_pair(data)
+    except ProtocolError:
+        return False
+    return message is not None and message.kind is PairType.OPEN
+
+
 class Pair:
     """Our side of one pair. own, other: user ids; code: as the password is encoded."""
 

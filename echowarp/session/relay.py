@@ -57,6 +57,9 @@ class Relay(Generic[WayT]):
         """Datagrams of no stream, or with nothing in them."""
         self.disturbed = False
         """Something came out of its turn: `timeout_ns` may tell of an earlier time."""
+        self.hurried = False
+        """More comes than can be passed on in time. What was said goes first: no repair rows
+        are made, and it is not looked for what is missing, most of which waits to be read."""
         self._make_rows = rows
         self._make_solver = solver
         self._members: dict[int, Member[WayT]] = {}
@@ -182,7 +185,7 @@ class Relay(Generic[WayT]):
             if connection in self._overheard:
                 found = Found(seq, time, body[BLOCK_HEAD_BYTES:], recovered=False, late=False)
                 self._heard.append(Overheard(connection, talk.announced, found))
-            return talk.fanout.pass_on(seq, time, body)
+            return talk.fanout.pass_on(seq, time, body, repair=not self.hurried)
         return self._receive(member, talk, kind, body, now_ns)
 
     def _receive(
@@ -228,7 +231,9 @@ class Relay(Generic[WayT]):
 
     def handle_timeout(self, now_ns: int) -> Iterator[Outgoing[WayT]]:
         """Asks talkers for what is missing, tells them of losses, forgets what is over."""
-        if self.disturbed or (self._look_ns is not None and now_ns >= self._look_ns):
+        look = self.disturbed or (self._look_ns is not None and now_ns >= self._look_ns)
+        hurried, self.hurried = self.hurried, False
+        if look and not hurried:
             self.disturbed = False
             yield from self._look(now_ns)
         for member in self._reports.due(now_ns):

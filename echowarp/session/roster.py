@@ -198,7 +198,8 @@ class Roster:
     ) -> None:
         person.user, person.token, person.here = user, token, True
         person.presence = presence & OWN_PRESENCE
-        person.stale, person.free_ns = False, now_ns + CHANGE_EVERY_NS
+        # The first change is told at once: most who come go into a room.
+        person.stale, person.free_ns = False, now_ns
         welcome = Welcome(user=user, resumed=resumed, name=person.name.shown)
         self._out.append((user, welcome))
         self.list_to(user)

@@ -250,7 +250,7 @@ def test_a_relay_that_meddles_is_told_and_not_heard(
 import sys
 from echowarp.session.fanout import Fanout
 old, kept = Fanout.pass_on, {{}}
-Fanout.pass_on = lambda self, seq, time, body: {meddling}
+Fanout.pass_on = lambda self, seq, time, body, **_: {meddling}
 from echowarp.main import main
 sys.exit(main())
 """

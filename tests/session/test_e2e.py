@@ -5,7 +5,7 @@ from itertools import permutations
 
 import pytest
 
-from echowarp.session.e2e import MAX_FAILURES, MAX_FAILURES_IN_ALL, EndToEnd, Trust
+from echowarp.session.e2e import MAX_EARLY, MAX_FAILURES, MAX_FAILURES_IN_ALL, EndToEnd, Trust
 from echowarp.session.pairing import ANSWER_NS, RETRY_NS, TRANSITIONS, State
 from echowarp.wire.pairing import PairMessage, PairType, pack_pair
 from tests.crypto.known import bit_flips, counting
@@ -69,6 +69,28 @@ def test_two_with_the_same_code_trust_each_other() -> None:
     assert all(person.secure for person in room.people.values())
     assert room.events == {1: [Trust(2, State.PAIRED)], 2: [Trust(1, State.PAIRED)]}
     assert room.people[1].timeout_ns() is None
+
+
+@pytest.mark.parametrize("first", [1, 2])
+def test_who_is_told_first_need_not_wait_for_the_other(first: int) -> None:
+    """Its first message may come before we know that it is a partner."""
+    room = Room(al=b"code", bo=b"code")
+    later = 3 - first
+    room.people[first].set_partners({later: NAMES[later]}, room.now_ns)
+    room.carry()
+    assert room.states() <= {None, State.AWAIT_OPEN, State.AWAIT_SHARE}
+    room.people[later].set_partners({first: NAMES[first]}, room.now_ns)
+    room.carry()
+    assert room.states() == {State.PAIRED}
+
+
+def test_messages_of_strangers_are_not_kept_without_end() -> None:
+    room = Room(al=b"code", bo=b"code")
+    opening = pack_pair(PairMessage(PairType.OPEN, bytes(16)))
+    for user in range(3, 3 + 10 * MAX_EARLY):
+        room.people[2].receive(user, opening, S)
+        room.people[2].receive(user, opening[:-1], S)
+    assert len(room.people[2]._early) == MAX_EARLY
 
 
 def test_a_talkers_payload_opens_at_its_partners_and_nowhere_else() -> None:

@@ -617,3 +617,21 @@ def test_reports_do_not_hold_up_what_is_said() -> None:
     assert most == MAX_AT_ONCE
     assert set(told) == set(talkers)
     assert all(8 <= times <= 10 for times in told.values())
+
+
+def test_who_does_not_keep_up_leaves_repair_out() -> None:
+    """What was said goes on; rows and requests wait until there is time."""
+    hall, byte = call()
+    kinds: Counter[int] = Counter()
+    for seq in range(100, 140):
+        hall.relay.hurried = True
+        kinds.update(kind for _, kind, _, _ in hall.say(1, byte, seq, bytes(4 * FRAMES)))
+        hall.now_ns += BLOCK_NS
+    assert kinds == {BLOCK: 40}
+    hall.say(1, byte, 142, bytes(4 * FRAMES))
+    hall.relay.hurried = True
+    assert [kind for _, kind, _, _ in hall.wait(10 * MS)] == []
+    assert [kind for _, kind, _, _ in hall.wait(0) if kind == ASK] == [ASK]
+    for seq in range(143, 183):
+        kinds.update(kind for _, kind, _, _ in hall.say(1, byte, seq, bytes(4 * FRAMES)))
+    assert kinds[BLOCK] == 80 and kinds[REPAIR] == 20

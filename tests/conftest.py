@@ -23,6 +23,7 @@ LONGEST = [TESTS / path for path in ("hostile", "web", "app/test_rooms.py", "soa
 """What takes longest comes first, so that several processes end at nearly one time."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before the groups are looked at
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where several processes share the suite, each takes whole files, or these folders."""
     for item in items:

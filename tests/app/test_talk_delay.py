@@ -7,7 +7,9 @@ import pytest
 from tests.app.test_calls import talker
 from tests.processes import Program, Stage, wait_until
 
-LATENCY_MS, MOST_BESIDE_MS = 400, 200
+LATENCY_MS, CLOCKS_MS = 10
+"""By so much a busy machine may be wrong about another's clock."""
+MOST_BESIDE_MS = 400, 200
 """How long blocks wait, and what may come to it where the machine is busy."""
 
 
@@ -34,7 +36,7 @@ def test_each_knows_the_delay_of_each(stage: Stage, code: str | None) -> None:
         wait_until(lambda each=each: len(delays(each)) == 2, "it knows the delays")  # type: ignore[misc]
         assert each.stats[-1]["name"] not in delays(each), "nobody hears itself"
         for delay_ms in delays(each).values():
-            assert LATENCY_MS <= delay_ms < LATENCY_MS + MOST_BESIDE_MS
+            assert LATENCY_MS - CLOCKS_MS <= delay_ms < LATENCY_MS + MOST_BESIDE_MS
         for stream in each.stats[-1]["streams"]:
             parts = stream["delay_parts_ms"]
             if stream["delay_ms"] is not None:

@@ -90,6 +90,7 @@ class Listener:
         self._checked_bytes += len(got)
 
     def _lost_nothing(self) -> None:
+        wait_until(lambda: self.program.stream, "it has figures")
         stream = self.program.stream
         figures = {key: stream[key] for key in ("lost", "late", "concealed")}
         if self._port is None:

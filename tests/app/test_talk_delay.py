@@ -7,9 +7,9 @@ import pytest
 from tests.app.test_calls import talker
 from tests.processes import Program, Stage, wait_until
 
-LATENCY_MS, CLOCKS_MS = 10
+CLOCKS_MS = 10
 """By so much a busy machine may be wrong about another's clock."""
-MOST_BESIDE_MS = 400, 200
+LATENCY_MS, MOST_BESIDE_MS = 400, 200
 """How long blocks wait, and what may come to it where the machine is busy."""
 
 

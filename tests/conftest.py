@@ -19,7 +19,20 @@ settings.load_profile("echowarp")
 TESTS = Path(__file__).parent
 TOGETHER = {TESTS / "hostile"}
 """Folders whose files share one server, and so one process."""
-LONGEST = [TESTS / path for path in ("hostile", "web", "app/test_rooms.py", "soak", "app")]
+LONG_OF_APP = (
+    "rooms",
+    "calls",
+    "workers",
+    "web_cache_limits",
+    "cache_both_ends",
+    "outage",
+    "talk_nat",
+)
+LONGEST = [
+    *(TESTS / folder for folder in ("hostile", "web", "soak")),
+    *(TESTS / f"app/test_{name}.py" for name in LONG_OF_APP),
+    TESTS / "app",
+]
 """What takes longest comes first, so that several processes end at nearly one time."""
 
 

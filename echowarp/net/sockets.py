@@ -180,6 +180,18 @@ def grow_buffers(udp: socket.socket) -> None:
             udp.setsockopt(socket.SOL_SOCKET, which, KERNEL_BUFFER_BYTES)
 
 
+def ready_accepted(sock: socket.socket, address: tuple[object, ...]) -> str | None:
+    """Readies a connection that was accepted: gives its host, or None, and it is closed,
+    where it has gone already; some systems tell that here."""
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return str(address[0])
+    except (OSError, IndexError):
+        sock.close()
+        return None
+
+
 def _ask_packet_info(udp: socket.socket) -> None:
     if not HAS_PACKET_INFO:
         return

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Protocol
 
+from echowarp.net.sockets import ready_accepted
 from echowarp.net.waker import Waker
 
 NS_PER_S = 1_000_000_000
@@ -169,13 +170,8 @@ class TcpServer:
             self._listen(False)
             self._accept_at_ns = time.monotonic_ns() + ACCEPT_PAUSE_NS
             return
-        try:
-            sock.setblocking(False)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            host = str(address[0])
-        except (OSError, IndexError):
-            # It has gone already; some systems tell that here.
-            sock.close()
+        host = ready_accepted(sock, address)
+        if host is None:
             return
         self._last_number += 1
         peer = _Peer(sock, self._last_number)

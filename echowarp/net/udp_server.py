@@ -129,8 +129,8 @@ class UdpServer:
         return min(TICK_S, max(0, due_ns - time.monotonic_ns()) / NS_PER_S)
 
     def _receive(self, index: int) -> None:
-        """Takes the datagrams that are there, in one go: to ask the selector about each
-        costs as much as to read it."""
+        """Takes the datagrams that are there, in one go: what came together is dealt with
+        together."""
         sock, asks_local, local = self._sockets[index], self._asks_local[index], None
         for _ in range(MAX_READS):
             try:

@@ -7,6 +7,8 @@ import socket
 import time
 from collections.abc import Iterator, Sequence
 
+from echowarp.net.sockets import ready_accepted
+
 NS_PER_S = 1_000_000_000
 PAUSE_NS = NS_PER_S // 5
 """After an accept that failed for want of file descriptors."""
@@ -47,13 +49,8 @@ class Intake:
                 # No descriptors are left. The peer waits in the backlog meanwhile.
                 self._pause()
                 return
-            try:
-                sock.setblocking(False)
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                host = str(address[0])
-            except (OSError, IndexError):
-                # It has gone already; some systems tell that here.
-                sock.close()
+            host = ready_accepted(sock, address)
+            if host is None:
                 continue
             yield sock, host
 

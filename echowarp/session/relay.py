@@ -30,7 +30,7 @@ ANCHOR_PAUSE_NS = 500 * MS
 """A talker has one for each second; what comes sooner is not multiplied by the listeners."""
 ANCHOR_REACH_NS = 10_000 * MS
 """A capture time that is further from now is none."""
-LOOK_EVERY_NS = 200 * MS
+LATEST_LOOK_NS = 200 * MS
 """A look through all the talkers for what is missing comes this often at least: a stream
 that begins to flow in turn has no other reason for one."""
 
@@ -250,7 +250,7 @@ class Relay(Generic[WayT]):
                     yield from member.ask(talk, now_ns)
         next_ns = self._next_look_ns()
         talking = any(member.talks for member in self._members.values())
-        latest_ns = now_ns + LOOK_EVERY_NS if talking else None
+        latest_ns = now_ns + LATEST_LOOK_NS if talking else None
         times = (each for each in (next_ns, latest_ns) if each is not None)
         self._look_ns = min(times, default=None)
 

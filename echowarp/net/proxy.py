@@ -27,6 +27,10 @@ _FIRST_PORT, _PORTS, _STEP = 10_000, 20_000, 97
 """Below what systems give to outgoing connections, which would take a port between
 its choice and its use."""
 
+_NOTHING = (BlockingIOError, ConnectionError)
+"""A datagram that cannot be had or passed on now. That a peer is away is told once, to
+whichever call comes next: a socket that was readable for it may have nothing to read."""
+
 Fate: TypeAlias = Callable[[bytes], tuple[float, ...]]
 """From a datagram to the delays of its copies, seconds; none: it is lost."""
 
@@ -73,7 +77,7 @@ class Proxy:
         self._thread = threading.Thread(target=self._guarded, name="proxy", daemon=True)
 
     def __enter__(self) -> Proxy:
-        grow_buffers(self._udp)
+        self._ready(self._udp)
         self._udp.bind((LOOPBACK, self.port))
         self._selector.register(self._udp, selectors.EVENT_READ, self._from_client)
         self._selector.register(self._wake, selectors.EVENT_READ, self._obey)
@@ -103,6 +107,11 @@ class Proxy:
         self._orders.put((act, done))
         self._waker.send(b"\0")
         assert done.wait(ORDER_S), "the proxy's thread has died"
+
+    @staticmethod
+    def _ready(udp: socket.socket) -> None:
+        grow_buffers(udp)
+        udp.setblocking(False)
 
     # On the proxy's own thread.
 
@@ -193,11 +202,11 @@ class Proxy:
     def _from_client(self) -> None:
         try:
             datagram, address = self._udp.recvfrom(MAX_BYTES)
-        except ConnectionError:
-            return  # Windows tells here that a client has gone
+        except _NOTHING:
+            return
         if address not in self._clients:
             upstream = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            grow_buffers(upstream)
+            self._ready(upstream)
             upstream.connect(self._server)
             self._clients[address] = upstream
             self._selector.register(
@@ -205,7 +214,7 @@ class Proxy:
             )
 
         def send() -> None:
-            with contextlib.suppress(ConnectionError):  # the server may be away
+            with contextlib.suppress(*_NOTHING):
                 self._clients[address].send(datagram)
 
         for delay_s in self._up(datagram):
@@ -214,11 +223,11 @@ class Proxy:
     def _from_server(self, upstream: socket.socket, client: tuple[str, int]) -> None:
         try:
             datagram = upstream.recv(MAX_BYTES)
-        except ConnectionError:
-            return  # the server is away
+        except _NOTHING:
+            return
 
         def send() -> None:
-            with contextlib.suppress(ConnectionError):  # the client may be away
+            with contextlib.suppress(*_NOTHING):
                 self._udp.sendto(datagram, client)
 
         for delay_s in self._down(datagram):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 
 from echowarp.net.proxy import LOOPBACK, Fate, Proxy, free_ports
@@ -72,3 +73,26 @@ def test_a_client_is_turned_away_where_no_server_is() -> None:
     ):
         client.settimeout(PATIENCE_S)
         assert client.recv(99) == b""
+
+
+def test_a_server_that_has_gone_does_not_hold_it_up() -> None:
+    """That nobody takes a datagram is told to whichever call comes next: here to the
+    sending of the second, so that there is nothing left to receive."""
+    ports = free_ports()
+    server_port, port = next(ports), next(ports)
+    both_are_there, first_is_sent = threading.Event(), threading.Event()
+
+    def up(datagram: bytes) -> tuple[float, ...]:
+        assert both_are_there.wait(PATIENCE_S)
+        if datagram == b"second":
+            first_is_sent.set()
+        return (0.0,)
+
+    with udp() as client, Proxy(port, server_port, down=always(0.0), up=up):
+        client.sendto(b"first", (LOOPBACK, port))
+        client.sendto(b"second", (LOOPBACK, port))
+        both_are_there.set()
+        assert first_is_sent.wait(PATIENCE_S)
+        with udp(server_port) as server:
+            client.sendto(b"third", (LOOPBACK, port))
+            assert server.recv(99) == b"third"

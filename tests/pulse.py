@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -30,6 +31,9 @@ pcm.tap  { type pulse device "play.monitor" }
 pcm.!default { type pulse }
 """
 
+
+_SETTINGS = "rlimit-rttime = -1\n"
+"""The daemon would set itself a limit that kills it after 0.2 s before others."""
 
 _SINK = "rate=48000 channels=2 format=s16le norewinds=1"
 """Without rewinds a null sink works in steps of 50 ms; with them an idle one first finishes
@@ -51,6 +55,9 @@ def private_pulse() -> Iterator[dict[str, str]]:
     with tempfile.TemporaryDirectory(prefix="pulse-") as folder:
         env = _environment(folder)
         Path(folder, ".asoundrc").write_text(_DEVICES)
+        settings = Path(folder, ".config", "pulse", "daemon.conf")
+        settings.parent.mkdir(parents=True)
+        settings.write_text(_SETTINGS)
         with run_daemon(env) as daemon:
             yield {**env, PID: str(daemon.pid)}
 
@@ -59,15 +66,18 @@ def private_pulse() -> Iterator[dict[str, str]]:
 def run_daemon(env: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """Runs the daemon of that environment, also again after one that was killed."""
     folder = env["HOME"]
-    with Path(folder, "pulse.log").open("wb") as log:
-        daemon = subprocess.Popen(
-            _command(folder), env=env, stdout=log, stderr=log, preexec_fn=raise_priority
-        )
+    said = Path(folder, "pulse.log")
+    with said.open("wb") as log:
+        daemon = subprocess.Popen(_command(folder), env=env, stdout=log, stderr=log)
     try:
-        _wait_until_ready(env, daemon, Path(folder, "pulse.log"))
+        _wait_until_ready(env, daemon, said)
+        _raise_priority_of(daemon.pid)
         pactl(env, "set-default-source", "cap.monitor")
         pactl(env, "set-default-sink", "play")
         yield daemon
+        # Tests end it by SIGKILL, which it does not send to itself.
+        if daemon.poll() not in (None, -signal.SIGKILL):
+            raise RuntimeError(f"pulseaudio has ended by itself: {said.read_text()}")
     finally:
         daemon.kill()
         daemon.wait()
@@ -94,10 +104,17 @@ def plug_in(env: dict[str, str], sink: str) -> None:
 
 
 def raise_priority() -> None:
-    """Puts this process before others, where that is allowed: other work on the machine
-    is then no gap in the sound. Also fit for `preexec_fn`."""
+    """Puts this thread and those it starts before others, where that is allowed: other
+    work on the machine is then no gap in the sound."""
     with contextlib.suppress(PermissionError):
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+
+
+def _raise_priority_of(daemon: int) -> None:
+    """Does it for the daemon, which gives up at its start what it was started with."""
+    with contextlib.suppress(PermissionError):
+        for thread in os.listdir(f"/proc/{daemon}/task"):
+            os.sched_setscheduler(int(thread), os.SCHED_RR, os.sched_param(1))
 
 
 def _environment(folder: str) -> dict[str, str]:
@@ -120,7 +137,7 @@ def _command(folder: str) -> list[str]:
         "--use-pid-file=no",
         "--exit-idle-time=-1",
         "--disallow-exit",
-        "--high-priority=no",  # raise_priority() does it, without its limits that kill
+        "--high-priority=no",
         "--realtime=no",
         "-L",
         f"module-native-protocol-unix auth-anonymous=1 socket={folder}/native",

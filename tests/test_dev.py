@@ -216,11 +216,14 @@ def test_brew_never_runs_as_root(machine: Machine) -> None:
     assert machine.called("sudo") == []
 
 
+@pytest.mark.parametrize("tool", ["nice", "chrt"])
 @pytest.mark.parametrize(("pure", "others"), [(0, 0), (1, 0), (0, 1), (1, 1)])
-def test_the_suite_fails_where_either_half_fails(machine: Machine, pure: int, others: int) -> None:
+def test_the_suite_fails_where_either_half_fails(
+    machine: Machine, tool: str, pure: int, others: int
+) -> None:
     machine.has_python()
     machine.has("uname", "echo Darwin")  # no PulseAudio is looked for there
-    machine.has("nice", 'shift 2; exec "$@"')
+    machine.has(tool, 'shift 2; exec "$@"')
     machine.has_environment(f"""
         case $* in
         *no:cacheprovider*) echo "the pure half"; exit {pure} ;;

@@ -35,19 +35,16 @@ from tests.bench.bench_process import cpu_s
 from tests.bench.device_runs import MOST_OFF_MS, TAIL_S, Beside, Row, Run, Times, judged
 from tests.bench.hearing import RATE, Samples
 from tests.bench.jack import PERIOD_FRAMES, Probe, private_jack
-from tests.bench.machine import Machine
 from tests.bench.networks import proxy
 from tests.cards import FRAME_BYTES, Recorder
 from tests.demo.stats import stream
+from tests.machine import MOST_STILL_MS, TRIES, Machine
 from tests.processes import Program, Stage, free_port, wait_until
 from tests.pulse import private_pulse
 
 SETTLE_S, QUICK_SETTLE_S = 3.0, 1.0
 SECONDS, QUICK_SECONDS = 30.0, 5.0
 SEED = 1
-MOST_STILL_MS = 10.0
-"""No buffer of a clean network bridges more."""
-TRIES = 3
 
 
 def _net(loss: float = 0, jitter_ms: float = 0, burst: int = 1) -> Impairment:

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.machine import on_a_steady_machine
 from tests.pulse import PID, private_pulse
 
 RATE, FRAME_BYTES = 48000, 4
@@ -67,7 +68,7 @@ def assert_holds(recording: Path, played: Path) -> None:
         same = next(
             (n for n, (a, b) in enumerate(zip(got, wanted, strict=False)) if a != b), len(got)
         )
-        pytest.fail(f"differs after {same / FRAME_BYTES / RATE:.3f} s")
+        raise AssertionError(f"differs after {same / FRAME_BYTES / RATE:.3f} s")
 
 
 @pytest.mark.parametrize(
@@ -90,6 +91,19 @@ def test_what_is_played_is_captured_bit_exact(
 ) -> None:
     recording, sound = tmp_path / "recording.raw", tmp_path / "sound.raw"
     sound.write_bytes(noise.read_bytes()[: seconds * RATE * FRAME_BYTES])
+    on_a_steady_machine(
+        lambda attempt: play_and_capture(pulse, recording, sound, options, played_on, seconds)
+    )
+
+
+def play_and_capture(
+    pulse: dict[str, str],
+    recording: Path,
+    sound: Path,
+    options: dict[str, Any],
+    played_on: str,
+    seconds: int,
+) -> None:
     recorder = Job(pulse, "record", str(recording), json.dumps(options), str(seconds + 1.2))
     assert recorder.says() == {"opened": True, "rate": 48000, "channels": 2}
     player = Job(pulse, "play", str(sound), played_on)

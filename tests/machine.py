@@ -1,8 +1,8 @@
-"""How long the machine itself stands still, beside a measurement.
+"""How long the machine itself stands still, beside a measurement or a test.
 
-python -m tests.bench.machine ticks every 5 ms until its standard input ends, then prints
-by how many ms its latest tick was late. It does nothing else, so whatever made it wait
-made everything else wait.
+python -m tests.machine ticks every 5 ms until its standard input ends, then prints
+by how many ms its latest tick was late. It does nothing else, and before all others
+where that is allowed, so whatever made it wait made everything else wait.
 """
 
 from __future__ import annotations
@@ -11,11 +11,17 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from types import TracebackType
 
 from tests.processes import ROOT
+from tests.pulse import raise_priority
 
 TICK_S = 0.005
+MOST_STILL_MS = 5.0
+"""A sound server and a program that wake up so late one after the other have used up the
+10 ms that a card holds."""
+TRIES = 3
 
 
 class Machine:
@@ -29,7 +35,7 @@ class Machine:
 
     def __enter__(self) -> Machine:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.bench.machine"],
+            [sys.executable, "-m", "tests.machine"],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -47,8 +53,23 @@ class Machine:
         self.late_ms = float(said)
 
 
+def on_a_steady_machine(act: Callable[[int], None]) -> None:
+    """Does it, with the number of the attempt from 0; where an assertion of it fails while
+    the machine itself stood still, which says nothing about sound cards, does it again."""
+    for attempt in range(TRIES):
+        machine = Machine()
+        try:
+            with machine:
+                act(attempt)
+            return
+        except AssertionError:
+            if attempt + 1 == TRIES or machine.late_ms <= MOST_STILL_MS:
+                raise
+
+
 def watch() -> None:
     """Ticks, and prints the latest."""
+    raise_priority()
     waits_for_end = threading.Thread(target=sys.stdin.read, daemon=True)
     waits_for_end.start()
     most_s = 0.0

@@ -111,7 +111,10 @@ def ten_clients(folder: Path, seconds: float) -> list[Verdict]:
 
 
 def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def restart(folder: Path, seconds: float) -> list[Verdict]:

@@ -43,6 +43,7 @@ from echowarp.app.web_messages import (
 from echowarp.app.web_process import run_web
 from echowarp.config.settings import Settings
 from echowarp.errors import ConfigError, EchoWarpError
+from echowarp.net.sockets import grow_buffers
 from echowarp.net.waker import Waker
 from echowarp.session.address import IpNetwork
 from echowarp.session.admission import Verdict
@@ -196,6 +197,7 @@ class WebDoor:
         ready, None when it did."""
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
+        grow_buffers(ours)
         try:
             with theirs:
                 arguments = (theirs, self._sockets, self._plan)

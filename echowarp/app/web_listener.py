@@ -21,7 +21,8 @@ IN_HAND_BYTES = 8 * 1024
 MAX_ANSWERS_BYTES = 64 * 1024
 """A page that asks and does not read is not read either."""
 MAX_UNSENT_BYTES = 256 * 1024
-"""A page that takes less than what cannot be dropped is let go."""
+"""A page that takes less than what cannot be dropped is let go. The last blocks of a stream
+come on top."""
 NS_PER_MS = 1_000_000
 
 
@@ -53,6 +54,7 @@ class Listener:
             now_ns=now_ns,
         )
         self._blocks: deque[bytes] = deque()
+        self._most_unsent_bytes = MAX_UNSENT_BYTES
         self._dropped = 0
         self._report = ""
         self._over = False
@@ -91,8 +93,15 @@ class Listener:
         if not self._over and self._socket.state is State.OPEN:
             self.connection.send(frame)
             self._server.touch(self.connection)
-            if self.connection.unsent_bytes > MAX_UNSENT_BYTES:
+            if self.connection.unsent_bytes > self._most_unsent_bytes:
                 self._server.drop(self.connection)
+
+    def tell_last(self, frame: bytes) -> None:
+        """Sends a frame after all blocks that wait: as none follow, none has to make room."""
+        self._most_unsent_bytes = MAX_UNSENT_BYTES + sum(map(len, self._blocks))
+        self.connection.send(*self._blocks)
+        self._blocks.clear()
+        self.tell(frame)
 
     def hear(self, frame: bytes, most: int) -> None:
         """The next block, of which `most` may wait."""
@@ -123,8 +132,7 @@ class Listener:
 
     def say_goodbye(self, code: int, message: Mapping[str, Any], now_ns: int) -> None:
         """Tells why and closes, when what is queued is out."""
-        self._blocks.clear()
-        self.tell(text_frame(message))
+        self.tell_last(text_frame(message))
         self._socket.close(now_ns, code, str(message["message"]))
         self._pump()
 

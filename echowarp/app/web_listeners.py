@@ -104,7 +104,9 @@ class Listeners:
     def ended(self, ended: StreamEnded) -> None:
         """There is no stream, or none any more."""
         self._ended = ended
-        self._tell_all(_end_message(ended))
+        frame = text_frame(_end_message(ended))
+        for listener in tuple(self._all):
+            listener.tell_last(frame)
 
     def figures(self, figures: Figures) -> None:
         """How the server stands now."""

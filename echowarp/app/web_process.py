@@ -217,6 +217,9 @@ class WebProcess:
         elif isinstance(order, Streaming):
             self._listeners.streaming(order)
         elif isinstance(order, StreamEnded):
+            # Its last blocks come by the other way, and were sent before.
+            while self._hear():
+                pass
             self._listeners.ended(order)
         elif isinstance(order, Bans):
             self._gate.bans = order.bans
@@ -224,15 +227,17 @@ class WebProcess:
             self._gate.bans.add(order.network)
 
     def _on_sound(self) -> None:
-        data = _read(self._sound)
-        if data is None:
-            return
-        if not data:
+        if self._hear() == b"":
             self._server.forsake(self._sound)
-            return
-        now_ns = time.monotonic_ns()
-        for block in self._cutter.feed(data):
-            self._listeners.block(block, now_ns)
+
+    def _hear(self) -> bytes | None:
+        """Passes on what has come of the sound, and gives it as `_read` does."""
+        data = _read(self._sound)
+        if data:
+            now_ns = time.monotonic_ns()
+            for block in self._cutter.feed(data):
+                self._listeners.block(block, now_ns)
+        return data
 
 
 def _read(sock: socket.socket) -> bytes | None:

@@ -172,12 +172,12 @@ def _open(place: _Place, kind: socket.SocketKind) -> socket.socket:
     return made
 
 
-def grow_buffers(udp: socket.socket) -> None:
+def grow_buffers(sock: socket.socket) -> None:
     """Asks the kernel for room for a second of audio each way."""
     for which in (socket.SO_RCVBUF, socket.SO_SNDBUF):
         # Some systems refuse what others only cut down.
         with contextlib.suppress(OSError):
-            udp.setsockopt(socket.SOL_SOCKET, which, KERNEL_BUFFER_BYTES)
+            sock.setsockopt(socket.SOL_SOCKET, which, KERNEL_BUFFER_BYTES)
 
 
 def ready_accepted(sock: socket.socket, address: tuple[object, ...]) -> str | None:

@@ -20,6 +20,7 @@ server_address={address}
 udp_port={port}
 password={password}
 sink=null
+duration=0.3
 """
 
 
@@ -30,13 +31,17 @@ def main() -> None:
         subprocess.run(["ip", *command.split()], check=True)
     for number, bind in enumerate((None, ADDRESS)):
         with Stage(Path(sys.argv[1], str(number))) as stage:
-            stage.server("--duration", "0.5", bind=bind)
+            server = stage.server(bind=bind)
             stage.folder.joinpath("c.conf").write_text(
                 SETTINGS.format(address=ADDRESS, port=stage.port, password=PASSWORD)
             )
-            clients = [stage.client(address=ADDRESS), stage.client(address=f"[{ADDRESS}]")]
+            clients = [
+                stage.client("--duration", "0.3", address=address)
+                for address in (ADDRESS, f"[{ADDRESS}]")
+            ]
             clients.append(stage.run("from a file", "--config_file", "c.conf"))
             assert [client.ends() for client in clients] == [0] * 3, stage.said()
+            assert server.leave() == 0, stage.said()
     print("ok")
 
 

@@ -19,7 +19,10 @@ RISE_BYTES = 5 * 48 * FRAME_BYTES
 
 def recorded_bytes(path: Path) -> int:
     """How many bytes of samples the recording has so far."""
-    return path.stat().st_size - HEADER_BYTES if path.exists() else 0
+    try:
+        return path.stat().st_size - HEADER_BYTES
+    except FileNotFoundError:
+        return 0
 
 
 def has_recorded(path: Path, seconds: float) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.proc import family
 from tests.processes import LOOPBACK, Program, Stage, free_port, wait_until
-from tests.soak.usage import family
 from tests.visitor import Door, Ear, serve
 
 CHUNK = 8192

@@ -10,7 +10,6 @@ import signal
 import socket
 import ssl
 import stat
-import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,6 +21,7 @@ from echowarp.crypto.certificate import make_certificate
 from echowarp.media.pcm import level_db
 from echowarp.wire.http_fields import HttpError
 from tests.hostile.attackers import guess
+from tests.proc import spawned
 from tests.processes import LOOPBACK, PASSWORD, Stage, free_port, wait_until
 from tests.recordings import speech_wav
 from tests.visitor import Door, serve
@@ -116,6 +116,23 @@ def test_a_file_waits_for_a_page(open_stage: Stage, tmp_path: Path) -> None:
             assert ear.until("status")["source"] == "speech.wav"
             assert ear.until("goodbye")["message"]
             assert ear.until_closed().code == 1001
+        assert server.ends() == 0
+
+
+def test_the_end_does_not_overtake_the_sound(open_stage: Stage, tmp_path: Path) -> None:
+    """They come to the door's process by two ways; here it finds both at once."""
+    wav = tmp_path / "speech.wav"
+    pcm = speech_wav(wav, 0.4)
+    with open_stage as stage:
+        server, door = serve(stage, source=wav)
+        (process,) = spawned(server.pid)
+        with door.socket() as ear:
+            first = ear.hear(1)
+            os.kill(process, signal.SIGSTOP)
+            server.says("the source has ended")
+            os.kill(process, signal.SIGCONT)
+            ear.until("end")
+            assert b"".join(block.pcm for block in first + ear.blocks) == pcm
         assert server.ends() == 0
 
 
@@ -376,13 +393,8 @@ def test_a_door_that_breaks_opens_anew(open_stage: Stage) -> None:
         client = stage.client("--duration", "3")
         with door.socket() as ear:
             ear.hear(1)
-            found = subprocess.run(
-                ["pgrep", "-P", str(server.pid), "-f", "spawn_main"],
-                capture_output=True,
-                text=True,
-                check=True,
-            )
-            subprocess.run(["kill", "-KILL", *found.stdout.split()], check=True)
+            for process in spawned(server.pid):
+                os.kill(process, signal.SIGKILL)
             with pytest.raises((ConnectionError, OSError)):
                 ear.hear(10**6)
         server.says("the web door opens anew")

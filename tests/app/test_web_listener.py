@@ -38,3 +38,20 @@ def test_one_that_takes_less_than_it_must_be_told() -> None:
             listener.tell(word)
         assert server.dropped
         assert connection.unsent_bytes < MAX_UNSENT_BYTES + 41 * len(word)
+
+
+def test_the_last_blocks_come_before_the_word_that_they_are_the_last() -> None:
+    """However slow the page: nothing follows for which one would have to make room."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        server, connection = Dropping(), WebConnection(ours, LOOPBACK, 0)
+        connection.to(Phase.OPEN)
+        listener = Listener(server, connection, lambda listener, how: None, 0)
+        blocks = [bytes([n]) * 4000 for n in range(200)]
+        for block in blocks:
+            listener.hear(block, len(blocks))
+        end, word = text_frame({"type": "end"}), text_frame({"type": "status"})
+        listener.tell_last(end)
+        listener.tell(word)
+        assert b"".join(connection.take_unsent()) == b"".join(blocks) + end + word
+        assert not server.dropped

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -17,6 +16,7 @@ import pytest
 from echowarp.wire.datagram import DatagramType
 from tests.app.sounds import common_start, has_recorded
 from tests.impair import Fate, Proxy, seeded, untouched
+from tests.proc import children, command_line, spawned
 from tests.processes import (
     GOODBYE_S,
     LOOPBACK,
@@ -63,22 +63,9 @@ class Watched(Proxy):
         return len({session for session, _ in self.numbers})
 
 
-def children(pid: int) -> list[int]:
-    """The processes that one has started."""
-    tasks = Path(f"/proc/{pid}/task").iterdir()
-    return [int(child) for task in tasks for child in (task / "children").read_text().split()]
-
-
 def workers(server: Program) -> list[int]:
     """The server's workers."""
-    return [pid for pid in children(server.pid) if b"spawn_main" in command_line(pid)]
-
-
-def command_line(pid: int) -> bytes:
-    """Of a process; empty when it is no more."""
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    return b""
+    return spawned(server.pid)
 
 
 def gone(pids: Sequence[int]) -> bool:

@@ -31,7 +31,6 @@ from typing import TypeAlias
 import numpy as np
 
 from echowarp.config.impair import Impairment
-from tests.bench.bench_process import cpu_s
 from tests.bench.device_runs import MOST_OFF_MS, TAIL_S, Beside, Row, Run, Times, judged
 from tests.bench.hearing import RATE, Samples
 from tests.bench.jack import PERIOD_FRAMES, Probe, private_jack
@@ -39,6 +38,7 @@ from tests.bench.networks import proxy
 from tests.cards import FRAME_BYTES, Recorder
 from tests.demo.stats import stream
 from tests.machine import MOST_STILL_MS, TRIES, Machine
+from tests.proc import cpu_s
 from tests.processes import Program, Stage, free_port, wait_until
 from tests.pulse import private_pulse
 
@@ -207,7 +207,7 @@ class _Share:
         self.share = 0.0
 
     def __enter__(self) -> _Share:
-        self._begun_s, self._used_s = time.monotonic(), cpu_s(self._program)
+        self._begun_s, self._used_s = time.monotonic(), cpu_s(self._program.pid)
         return self
 
     def __exit__(
@@ -216,7 +216,7 @@ class _Share:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        used_s = cpu_s(self._program) - self._used_s
+        used_s = cpu_s(self._program.pid) - self._used_s
         self.share = used_s / (time.monotonic() - self._begun_s)
 
 

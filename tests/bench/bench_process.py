@@ -8,21 +8,15 @@ WAV to WAV over loopback, encrypted. Needs Linux, whose /proc tells the time.
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
 from pathlib import Path
 
 from tests.app.sounds import BLOCK_BYTES, has_recorded, recorded_bytes
-from tests.processes import Program, Stage, wait_until
+from tests.proc import cpu_s
+from tests.processes import Stage, wait_until
 from tests.recordings import speech_wav
 
 BLOCKS_A_SECOND = 200
-
-
-def cpu_s(program: Program) -> float:
-    """Processor time that a process has used, as Linux tells it."""
-    fields = Path(f"/proc/{program.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def processes(seconds: float) -> None:
@@ -53,14 +47,14 @@ def _of_processes(listeners: int, seconds: float) -> tuple[float, float]:
         sinks = [stage.folder / f"{n}.wav" for n in range(listeners)]
         for sink in sinks:
             has_recorded(sink, 0.5)
-        before = [cpu_s(program) for program in stage.programs]
+        before = [cpu_s(program.pid) for program in stage.programs]
         size = recorded_bytes(sinks[0])
         enough = size + seconds * BLOCKS_A_SECOND * BLOCK_BYTES
         wait_until(
             lambda: recorded_bytes(sinks[0]) >= enough, "it is recorded", patience_s=seconds + 30
         )
         used_s = [
-            cpu_s(program) - then for program, then in zip(stage.programs, before, strict=True)
+            cpu_s(program.pid) - then for program, then in zip(stage.programs, before, strict=True)
         ]
         count = (recorded_bytes(sinks[0]) - size) / BLOCK_BYTES
         assert server.running and all(client.running for client in clients)

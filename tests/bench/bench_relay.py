@@ -27,10 +27,11 @@ from echowarp.wire.datagram import CLIENT_BIT, DatagramType, pack_block, parse_h
 from echowarp.wire.feedback import Report, ReportEntry, pack_report
 from echowarp.wire.people_codes import Wish
 from echowarp.wire.records import Stream
-from tests.bench.crowd import allow_files, cpu_s, percentile
+from tests.bench.crowd import allow_files, percentile
 from tests.bench.plain_forwarder import NUMBER_BYTES
 from tests.bench.relay_stages import stage_us
 from tests.bench.simulated_listener import _SO_TIMESTAMPNS, _stamp_ns
+from tests.proc import cpu_s
 from tests.processes import LOOPBACK, ROOT, Stage
 from tests.talkers import FIRST_SEQ, FIRST_TIME, FRAMES, Talker
 

@@ -13,13 +13,12 @@ import argparse
 import dataclasses
 import heapq
 import json
-import os
 import selectors
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from tests.bench.simulated_listener import MS, NS_PER_S, Listener
+from tests.proc import children, cpu_s, rss_kib
 
 FULL_ONE_IN = 25
 AT_ONCE = 8
@@ -191,24 +190,6 @@ class Crowd:
         while self._due and self._due[0][0] <= now_ns:
             _, number = heapq.heappop(self._due)
             heapq.heappush(self._due, (self._listeners[number].act(now_ns), number))
-
-
-def children(pid: int) -> list[int]:
-    """The processes that a process has started."""
-    tasks = Path(f"/proc/{pid}/task").iterdir()
-    return [int(child) for task in tasks for child in (task / "children").read_text().split()]
-
-
-def cpu_s(pid: int) -> float:
-    """What a process has used of a processor, seconds."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def rss_kib(pid: int) -> int:
-    """What a process holds in memory."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") // 1024
 
 
 def allow_files(wanted: int) -> None:

@@ -13,10 +13,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.bench.bench_process import cpu_s
 from tests.hostile.beside import Beside
 from tests.hostile.siege import FLOOD, attacked
 from tests.hostile.storm import ATTACKS
+from tests.proc import cpu_s
 
 LISTENERS = 10
 WORDS = {
@@ -39,10 +39,10 @@ ALL = "all of these at once, and garbage"
 
 def print_row(beside: Beside, seconds: float, *names: str) -> bool:
     """Attacks, and says how that went. Returns whether the listeners were left alone."""
-    used_s, begun_s = cpu_s(beside.server), time.monotonic()
+    used_s, begun_s = cpu_s(beside.server.pid), time.monotonic()
     lines = len(beside.server.said.splitlines())
     made = attacked(beside.port, seconds, *names)
-    share = (cpu_s(beside.server) - used_s) / (time.monotonic() - begun_s)
+    share = (cpu_s(beside.server.pid) - used_s) / (time.monotonic() - begun_s)
     datagrams = made.pop(FLOOD, 0)
     flood = f" and {datagrams} datagrams" if datagrams else ""
     try:
@@ -71,9 +71,9 @@ def main() -> int:
         Beside(Path(folder), "--ssl", "-r", "3", listeners=LISTENERS) as beside,
     ):
         print(f"{f'{seconds:g} s each':<36}{'times':>8}{'core %':>9}{'log lines':>11}  listeners")
-        used_s = cpu_s(beside.server)
+        used_s = cpu_s(beside.server.pid)
         time.sleep(seconds)
-        share = (cpu_s(beside.server) - used_s) / seconds
+        share = (cpu_s(beside.server.pid) - used_s) / seconds
         print(f"{'none':<36}{'-':>8}{100 * share:>9.1f}{'-':>11}  undisturbed")
         rows = [(attack.__name__,) for attack in ATTACKS]
         fine = [print_row(beside, seconds, *names) for names in (*rows, ())]

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.app.sounds import SECOND_BYTES, recorded_bytes
+from tests.proc import family
 from tests.processes import Program, Stage, TookTooLong, free_port
 from tests.recordings import speech_wav
 from tests.soak.attacks import KINDS, Attacks
 from tests.soak.guests import Guests
 from tests.soak.heard import Ear, Tail
 from tests.soak.network import Network, allow_files
-from tests.soak.usage import Usage, family, growth, usage
+from tests.soak.usage import Usage, growth, usage
 
 BLOCK_S = 0.005
 POLL_S = 0.1

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+
+from tests.proc import family, rss_kib
 
 ALLOWED_KIB = 3 * 1024
 """Memory that comes and goes with what happens to be under way: a process's heap has
@@ -29,31 +30,10 @@ def usage(pid: int, at_s: float) -> Usage:
     pids = family(pid)
     return Usage(
         at_s=at_s,
-        rss_kib=sum(_rss_kib(each) for each in pids),
+        rss_kib=sum(rss_kib(each) for each in pids),
         descriptors=sum(len(os.listdir(f"/proc/{each}/fd")) for each in pids),
         threads=sum(len(os.listdir(f"/proc/{each}/task")) for each in pids),
     )
-
-
-def _rss_kib(pid: int) -> int:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
-
-
-def family(pid: int) -> list[int]:
-    """A process and all that it has started, itself first."""
-    parents: dict[int, int] = {}
-    for name in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            fields = Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue  # it has ended meanwhile
-        parents[int(name)] = int(fields[1])
-    pids, new = [pid], [pid]
-    while new:
-        new = [child for child, parent in parents.items() if parent in new]
-        pids += new
-    return pids
 
 
 def allowed_kib(minutes: float) -> float:

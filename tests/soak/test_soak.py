@@ -1,4 +1,4 @@
-"""The soak: what it judges by, and a run of twenty seconds."""
+"""The soak: what it judges by, and a short run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.soak.heard import Ear, Tail
 from tests.soak.run import Soak
 from tests.soak.usage import ALLOWED_KIB, Usage, allowed_kib, growth
 
-SECONDS = 20.0
+SECONDS = 12.0
 
 
 def line(time_s: float, received: int, concealed: int = 0, state: str = "playing") -> Line:
@@ -109,7 +109,7 @@ def test_what_grows_is_found() -> None:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc tells what is held")
-def test_twenty_seconds(tmp_path: Path) -> None:
+def test_a_short_run(tmp_path: Path) -> None:
     log: list[str] = []
     soak = Soak(tmp_path / "soak", seconds=SECONDS, seed=4, workers=1, say=log.append)
     soak.run()

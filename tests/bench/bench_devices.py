@@ -8,8 +8,9 @@ A run is judged from 3 s (1 s with --quick) after the sound began; what was dama
 is shown too. `client` is its processor time, as a share of a core. `off` is by how much the
 delay that the client says each second differs from what is heard just then: the median,
 and the largest. `machine` is for how long, in ms, the machine itself stood still at its
-worst, as a program sees it that does nothing but wait. A run that misses something while
-the machine stood still for longer than MOST_STILL_MS is taken again, at most twice.
+worst, as a program sees it that does nothing but wait and comes before others. A run that
+misses something while it stood still for longer than MOST_STILL_MS is taken again, at most
+twice.
 """
 
 from __future__ import annotations

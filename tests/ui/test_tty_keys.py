@@ -24,7 +24,7 @@ SHELL = """
 import fcntl, os, signal, subprocess, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 signal.signal(signal.SIGTTOU, signal.SIG_IGN)
-job = subprocess.Popen(sys.argv[2:], preexec_fn=lambda: (
+job = subprocess.Popen(sys.argv[3:], preexec_fn=lambda: (
     os.setpgid(0, 0), signal.signal(signal.SIGTTOU, signal.SIG_DFL)))
 print("job", job.pid, flush=True)
 while True:
@@ -37,10 +37,10 @@ while True:
     if line[0] == "bg":
         os.tcsetpgrp(0, os.getpgrp())
         os.killpg(job.pid, signal.SIGCONT)
-    print("did", line[0], flush=True)
+    os.write(int(sys.argv[2]), b"!")
 """
 """As much of a shell with job control as is needed: it runs one job, in the background
-until told otherwise."""
+until told otherwise. That it has obeyed it says by a way that the job does not write to."""
 
 
 class Desk:
@@ -49,37 +49,44 @@ class Desk:
     def __init__(self) -> None:
         self.master, self.slave = pty.openpty()
         orders, self._orders = os.pipe()
-        self.shown = ""
+        self._answers, answers = os.pipe()
+        self._all, self._begin = "", 0
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
         self.process = subprocess.Popen(
-            [sys.executable, "-c", SHELL, str(orders), *COMMAND],
+            [sys.executable, "-c", SHELL, str(orders), str(answers), *COMMAND],
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdin=self.slave,
             stdout=self.slave,
             stderr=self.slave,
-            pass_fds=[orders],
+            pass_fds=[orders, answers],
             start_new_session=True,
         )
         os.close(orders)
+        os.close(answers)
         self.shows("ready")
         self.job = int(self.shown.partition("job ")[2].split()[0])
 
     def _read(self) -> None:
         try:
             while data := os.read(self.master, 4096):
-                self.shown += data.decode()
+                self._all += data.decode()
         except OSError:
             return
+
+    @property
+    def shown(self) -> str:
+        """What has come since the last order."""
+        return self._all[self._begin :]
 
     def shows(self, text: str) -> None:
         wait_until(lambda: text in self.shown, f"{text!r} is shown in {self.shown!r}")
 
     def order(self, order: str) -> None:
-        self.shown = ""
+        self._begin = len(self._all)
         os.write(self._orders, order.encode())
-        self.shows(f"did {order}")
+        assert os.read(self._answers, 1) == b"!", "the shell has ended"
 
     def press(self, keys: str) -> None:
         os.write(self.master, keys.encode())
@@ -101,6 +108,7 @@ class Desk:
         if self.state() != "Z":
             os.kill(self.job, signal.SIGKILL)
         os.close(self._orders)
+        os.close(self._answers)
         self.process.wait(20)
         os.close(self.slave)
         self._thread.join(5)

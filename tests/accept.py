@@ -16,6 +16,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.app.sounds import recorded_bytes
 from tests.cards import travel
 from tests.processes import PASSWORD, Stage, TookTooLong, wait_until
 from tests.pulse import private_pulse
@@ -92,7 +93,7 @@ def ten_clients(folder: Path, seconds: float) -> list[Verdict]:
         clients = [stage.client(sink=f"{n}.wav") for n in range(LISTENERS)]
         half = len(pcm) // 2
         wait_until(
-            lambda: all(_size(folder / f"{n}.wav") > half for n in range(LISTENERS)),
+            lambda: all(recorded_bytes(folder / f"{n}.wav") > half for n in range(LISTENERS)),
             "ten clients record",
             patience_s=seconds + SPARE_S,
         )
@@ -110,13 +111,6 @@ def ten_clients(folder: Path, seconds: float) -> list[Verdict]:
     return [Verdict(name="ten clients, one killed", passed=passed, detail=detail)]
 
 
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
-
-
 def restart(folder: Path, seconds: float) -> list[Verdict]:
     """The server is killed and comes back: every client plays again soon."""
     pcm = speech_wav(folder / "speech.wav", seconds)
@@ -126,17 +120,17 @@ def restart(folder: Path, seconds: float) -> list[Verdict]:
         for sink in sinks:
             stage.client("-r", "0", sink=sink.name)
         for sink in sinks:
-            wait_until(lambda s=sink: _size(s) > 192_000, "the clients play")  # type: ignore[misc]
+            wait_until(lambda s=sink: recorded_bytes(s) > 192_000, "the clients play")  # type: ignore[misc]
         server.kill()
         for client in stage.programs[1:]:
             client.says("nothing listens there")
-        sizes = [_size(sink) for sink in sinks]
+        sizes = [recorded_bytes(sink) for sink in sinks]
         server = stage.server("--ssl", source="speech.wav")
         back_s = time.monotonic()
         took_s = [0.0] * len(sinks)
         while not all(took_s) and time.monotonic() < back_s + 5 * RETURN_S:
             for n, sink in enumerate(sinks):
-                if not took_s[n] and _size(sink) > sizes[n]:
+                if not took_s[n] and recorded_bytes(sink) > sizes[n]:
                     took_s[n] = time.monotonic() - back_s
             time.sleep(0.005)
         statuses = [program.ends(patience_s=seconds + SPARE_S) for program in stage.programs[1:]]

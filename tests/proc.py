@@ -26,11 +26,6 @@ def family(pid: int) -> list[int]:
     return pids
 
 
-def spawned(pid: int) -> list[int]:
-    """Those of its children that run a part of the program: workers, and the web door."""
-    return [child for child in children(pid) if b"spawn_main" in command_line(child)]
-
-
 def command_line(pid: int) -> bytes:
     """Of a process; empty when it is no more."""
     with contextlib.suppress(OSError):

@@ -24,8 +24,8 @@ LOOPBACK = "127.0.0.1"
 PROGRAM = (sys.executable, "-m", "echowarp.main")
 PASSWORD = "correct horse"
 
-GOODBYE_S = 8.0
-"""The program promises to end within 2 s of a signal; this machine may be busy."""
+GOODBYE_S = 3.0
+"""The program promises to end within 2 s of a signal."""
 PATIENCE_S = 45.0
 """For anything that should happen soon, however busy the machine is."""
 

@@ -104,8 +104,10 @@ def plug_in(env: dict[str, str], sink: str) -> None:
 
 
 def raise_priority() -> None:
-    """Puts this thread and those it starts before others, where that is allowed: other
-    work on the machine is then no gap in the sound."""
+    """Puts this thread and those it starts before others, where a system has that
+    and allows it: other work on the machine is then no gap in the sound."""
+    if not hasattr(os, "sched_setscheduler"):
+        return
     with contextlib.suppress(PermissionError):
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
 

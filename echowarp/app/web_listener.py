@@ -98,10 +98,11 @@ class Listener:
 
     def tell_last(self, frame: bytes) -> None:
         """Sends a frame after all blocks that wait: as none follow, none has to make room."""
-        self._most_unsent_bytes = MAX_UNSENT_BYTES + sum(map(len, self._blocks))
-        self.connection.send(*self._blocks)
+        if self._socket.state is State.OPEN:
+            self._most_unsent_bytes = MAX_UNSENT_BYTES + sum(map(len, self._blocks))
+            self.connection.send(*self._blocks)
+            self.tell(frame)
         self._blocks.clear()
-        self.tell(frame)
 
     def hear(self, frame: bytes, most: int) -> None:
         """The next block, of which `most` may wait."""

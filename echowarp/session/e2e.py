@@ -20,9 +20,9 @@ MAX_FAILURES_IN_ALL = 20
 """With all of them: a server could make up a new partner for each guess, or let the true one
 prove the code between two of its own."""
 KEYS_KEPT = 2
+"""Of one talker: blocks of its last stream may still be on their way."""
 MAX_EARLY = 32
 """People whose first message may wait for our being told of them."""
-"""Of one talker: blocks of its last stream may still be on their way."""
 
 
 class Trust(NamedTuple):

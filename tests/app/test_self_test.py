@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-import shutil
 import signal
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.processes import Program, Stage, wait_until
+from tests.proc import children
+from tests.processes import Stage, wait_until
 
 
 def run(stage: Stage, *arguments: str) -> tuple[int, str]:
@@ -62,15 +63,16 @@ def test_a_hopeless_network_is_status_1(stage: Stage) -> None:
     assert "error: not well: " in last and "of the blocks were missing" in last
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
 def test_nothing_is_left_when_it_is_stopped(stage: Stage, tmp_path: Path) -> None:
     program = stage.run("test", "--self_test", stats=False, environment={"TMPDIR": str(tmp_path)})
     wait_until(lambda: list(tmp_path.glob("echowarp-*/card.stats")), "the clients have begun")
-    children = _children(program)
-    assert len(children) == 3
+    clients = children(program.pid)
+    assert len(clients) == 3
     program.signal(signal.SIGTERM)
     assert program.ends() == 0, program.said
     assert not list(tmp_path.glob("echowarp-*"))
-    assert not any(Path(f"/proc/{child}").exists() for child in children)
+    assert not any(Path(f"/proc/{child}").exists() for child in clients)
 
 
 def test_interrupted_it_says_so(stage: Stage, tmp_path: Path) -> None:
@@ -80,15 +82,6 @@ def test_interrupted_it_says_so(stage: Stage, tmp_path: Path) -> None:
     assert program.ends() == 0, program.said
     assert program.said.endswith("stopped before its end: there is nothing to tell yet\n")
     assert not list(tmp_path.glob("echowarp-*"))
-
-
-def _children(program: Program) -> list[str]:
-    if not Path("/proc").is_dir() or shutil.which("ps") is None:
-        pytest.skip("needs /proc")
-    tasks = Path(f"/proc/{program.pid}/task/{program.pid}/children")
-    if not tasks.exists():
-        pytest.skip("needs the kernel's list of children")
-    return tasks.read_text().split()
 
 
 def test_a_simulation(stage: Stage) -> None:

@@ -16,7 +16,7 @@ import pytest
 from echowarp.wire.datagram import DatagramType
 from tests.app.sounds import common_start, has_recorded
 from tests.impair import Fate, Proxy, seeded, untouched
-from tests.proc import children, command_line, spawned
+from tests.proc import children, command_line
 from tests.processes import (
     GOODBYE_S,
     LOOPBACK,
@@ -65,7 +65,7 @@ class Watched(Proxy):
 
 def workers(server: Program) -> list[int]:
     """The server's workers."""
-    return spawned(server.pid)
+    return [pid for pid in children(server.pid) if b"spawn_main" in command_line(pid)]
 
 
 def gone(pids: Sequence[int]) -> bool:

@@ -91,34 +91,25 @@ def test_what_is_played_is_captured_bit_exact(
 ) -> None:
     recording, sound = tmp_path / "recording.raw", tmp_path / "sound.raw"
     sound.write_bytes(noise.read_bytes()[: seconds * RATE * FRAME_BYTES])
-    on_a_steady_machine(
-        lambda attempt: play_and_capture(pulse, recording, sound, options, played_on, seconds)
-    )
 
+    def run(attempt: int) -> None:
+        recorder = Job(pulse, "record", str(recording), json.dumps(options), str(seconds + 1.2))
+        assert recorder.says() == {"opened": True, "rate": 48000, "channels": 2}
+        player = Job(pulse, "play", str(sound), played_on)
+        played, recorded = player.finish(), recorder.finish()
+        assert played["error"] is None
+        assert 0 < played["delay_ms"] < 100
+        assert played["stop_s"] < 1
+        assert played["threads"] == 1
+        assert recorded["error"] is None
+        assert recorded["sizes"] == [960]
+        assert recorded["lost_frames"] == 0
+        assert recorded["stop_s"] < 1
+        assert recorded["threads"] == 1
+        assert abs(recorded["span_s"] - recorded["blocks"] * 0.005) < 0.05
+        assert_holds(recording, sound)
 
-def play_and_capture(
-    pulse: dict[str, str],
-    recording: Path,
-    sound: Path,
-    options: dict[str, Any],
-    played_on: str,
-    seconds: int,
-) -> None:
-    recorder = Job(pulse, "record", str(recording), json.dumps(options), str(seconds + 1.2))
-    assert recorder.says() == {"opened": True, "rate": 48000, "channels": 2}
-    player = Job(pulse, "play", str(sound), played_on)
-    played, recorded = player.finish(), recorder.finish()
-    assert played["error"] is None
-    assert 0 < played["delay_ms"] < 100
-    assert played["stop_s"] < 1
-    assert played["threads"] == 1
-    assert recorded["error"] is None
-    assert recorded["sizes"] == [960]
-    assert recorded["lost_frames"] == 0
-    assert recorded["stop_s"] < 1
-    assert recorded["threads"] == 1
-    assert abs(recorded["span_s"] - recorded["blocks"] * 0.005) < 0.05
-    assert_holds(recording, sound)
+    on_a_steady_machine(run)
 
 
 def test_format_asked_for_is_given(pulse: dict[str, str], tmp_path: Path) -> None:

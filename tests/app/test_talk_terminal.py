@@ -75,6 +75,7 @@ def test_a_call_by_keys_and_commands(stage: Stage, tty: Teletype) -> None:
 def test_a_room_by_the_prompts(stage: Stage, tty: Teletype) -> None:
     stage.server("--ssl", source="none")
     bob = talker(stage, "bob", "--room", "hall")
+    bob.says("in room hall")
     speech_wav(stage.folder / "zoë.wav", 1, rate=8_000, channels=1)
     asked = stage.run("asked", stats=False, **tty.options)
     tty.choose("What shall this machine do", "talk to others")

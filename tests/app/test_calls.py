@@ -16,6 +16,9 @@ from tests.impair import Proxy
 from tests.processes import PASSWORD, Program, Stage, free_port, wait_until
 from tests.recordings import read_pcm, speech_wav
 
+PATIENT = ("--latency", "2000")
+"""Blocks wait for as long as a busy machine may hold them up."""
+
 
 def talker(
     stage: Stage, name: str, *arguments: str, source: str | Path = "tone", **options: Any
@@ -61,14 +64,14 @@ def test_each_hears_exactly_the_other(
     environment = {} if code is None else {"ECHOWARP_E2E": code}
     server = stage.server(*suite, source="none")
     anna = talker(
-        *(stage, "anna", "--call", "bob"),
+        *(stage, "anna", "--call", "bob", *PATIENT),
         source="anna.wav",
         sink="anna-hears.wav",
         environment=environment,
     )
     anna.says("bob is not there yet")
     bob = talker(
-        *(stage, "Bob", "--auto_answer"),
+        *(stage, "Bob", "--auto_answer", *PATIENT),
         source="bob.wav",
         sink="bob-hears.wav",
         environment=environment,
@@ -86,8 +89,12 @@ def test_each_hears_exactly_the_other(
 def test_two_who_call_each_other_are_connected(stage: Stage) -> None:
     anna_says, bob_says = sounds(stage)
     stage.server(source="none")
-    anna = talker(stage, "anna", "--call", "bob", source="anna.wav", sink="anna-hears.wav")
-    bob = talker(stage, "bob", "--call", "ANNA", source="bob.wav", sink="bob-hears.wav")
+    anna = talker(
+        *(stage, "anna", "--call", "bob", *PATIENT), source="anna.wav", sink="anna-hears.wav"
+    )
+    bob = talker(
+        *(stage, "bob", "--call", "ANNA", *PATIENT), source="bob.wav", sink="bob-hears.wav"
+    )
     assert (anna.ends(), bob.ends()) == (0, 0)
     assert read_pcm(stage.folder / "bob-hears.wav") == anna_says
     assert read_pcm(stage.folder / "anna-hears.wav") == bob_says
@@ -97,10 +104,9 @@ def test_two_who_call_each_other_are_connected(stage: Stage) -> None:
 def test_what_has_come_is_heard_when_the_server_ends_in_the_middle(stage: Stage) -> None:
     """At a server that streams and whose stream ends, with a buffer that is full."""
     server = stage.server("--talkback", "--sink", "null", source="-", stdin=subprocess.PIPE)
-    patient = ("--latency", "2000")
     pcm = speech_wav(stage.folder / "bob.wav", 10)
-    talker(stage, "bob", "--auto_answer", *patient, source="bob.wav").says("here as bob")
-    anna = talker(stage, "anna", "--call", "bob", *patient, source="none", sink="heard.wav")
+    talker(stage, "bob", "--auto_answer", *PATIENT, source="bob.wav").says("here as bob")
+    anna = talker(stage, "anna", "--call", "bob", *PATIENT, source="none", sink="heard.wav")
     # The first is that of the server's own stream.
     has_recorded(stage.folder / "heard-2.wav", 0.5)
     received = anna.stream["received"]

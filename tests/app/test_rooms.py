@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pytest
 
 from tests.app.sounds import recorded_bytes
-from tests.app.test_calls import hurried_server, say, talker
+from tests.app.test_calls import PATIENT, hurried_server, say, talker
 from tests.processes import Program, Stage, wait_until
 from tests.recordings import read_pcm, speech_wav
 
@@ -25,8 +25,6 @@ PIECE = 200
 QUIET = 100
 """Below this level of a piece, the rounding of samples would count too much."""
 LEAD_S, SOUND_S = 0.2, 0.8
-PATIENT = ("--latency", "2000")
-"""Blocks wait for as long as a busy machine may hold them up."""
 
 
 def own_channel(folder: Path, channel: int, channels: int) -> Samples:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pytest
 
 from tests.app.sounds import recorded_bytes
-from tests.app.test_calls import say, talker
+from tests.app.test_calls import PATIENT, say, talker
 from tests.processes import Program, Stage, wait_until
 from tests.recordings import read_pcm, speech_wav
 
@@ -48,7 +48,7 @@ def call(stage: Stage, *arguments: str, **options: Any) -> tuple[Program, Progra
     words = ("--auto_answer", *arguments)
     bob = talker(stage, "bob", *words, source="bob.wav", **options)
     bob.says("here as bob")
-    anna = talker(stage, "anna", "--call", "bob", source="none", sink="heard.wav")
+    anna = talker(*(stage, "anna", "--call", "bob", *PATIENT), source="none", sink="heard.wav")
     return bob, anna
 
 

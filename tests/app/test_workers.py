@@ -32,7 +32,7 @@ from tests.recordings import read_pcm, speech_wav
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
 
 SCRIPT = Path(sys.executable).with_name("echowarp")
-SOUND_S = 5.0
+SOUND_S = 8.0
 GONE_S = 5.0
 """Workers without a server end within so long."""
 MOST_MISSED_S = 3.0

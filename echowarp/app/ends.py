@@ -11,7 +11,6 @@ from functools import partial
 
 from echowarp.config.kinds import CACHE_PREFIX
 from echowarp.config.settings import Settings
-from echowarp.device import portaudio
 from echowarp.device.catalogue import Want
 from echowarp.device.default_device import make_watch
 from echowarp.device.file_source import PipeSource, ToneSource, WavSource
@@ -130,9 +129,10 @@ def _check_descriptor(number: int, problem: str) -> None:
 
 def check_sink(settings: Settings) -> None:
     """Finds out before any connection whether the sink can be had: ConfigError for a
-    file that cannot be written, DeviceError where PyAudio is missing."""
+    file that cannot be written, DeviceError for a device that is not there, or where
+    PyAudio is missing."""
     if settings.sink == "device":
-        portaudio.load()
+        SinkOpener(_asked(settings)).check()
     if settings.sink == "-":
         _check_descriptor(1, "--sink -: standard output is closed")
     if settings.sink.lower().endswith(".wav"):

@@ -59,7 +59,9 @@ class TalkLoudspeaker:
     """
 
     def __init__(self, settings: Settings) -> None:
-        check_sink(settings)
+        # The device that is named is the source's: what is said comes from the default one.
+        card_settings = replace(settings, device=None, device_id=None)
+        check_sink(card_settings)
         self._queue: SimpleQueue[tuple[Iterable[Overheard], int] | None] = SimpleQueue()
         self._streams: dict[tuple[int, int], _Playing] = {}
         """By connection and stream byte."""
@@ -68,8 +70,6 @@ class TalkLoudspeaker:
         self._failed = False
         self._played_out = threading.Event()
         numbers, volume = count(1), Volume(settings.volume)
-        # The device that is named is the source's: what is said comes from the default one.
-        card_settings = replace(settings, device=None, device_id=None)
         open_sink, clock_ns = (
             CardSinks(card_settings, volume.gain, Presence()).open,
             time.monotonic_ns,

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from echowarp.device.card import CardSink, CardSource
 from echowarp.device.catalogue import DeviceInfo, Want, choose, list_devices, same_outputs
 from echowarp.device.loopback import choose_loopback, pulse_outputs
-from echowarp.device.portaudio import initialise, terminate
+from echowarp.device.portaudio import initialise, open_portaudio, terminate
 from echowarp.errors import DeviceError
 from echowarp.media.format import MAX_RATE, MIN_RATE, Format
 
@@ -162,18 +162,21 @@ class SinkOpener(_Opener):
     def __init__(self, asked: Asked) -> None:
         super().__init__(asked, "output")
 
+    def check(self) -> None:
+        """Looks whether the device is there. Raises DeviceError."""
+        with open_portaudio() as pa:
+            self._find(pa)
+
     def own_format(self) -> OwnFormat | None:
         """The device's own format, None where it does not tell it, or is away that was there.
         Raises DeviceError."""
-        pa = initialise()
         try:
-            info, _ = self._find(pa)
+            with open_portaudio() as pa:
+                info, _ = self._find(pa)
         except DeviceError:
             if self.had is None:
                 raise
             return None
-        finally:
-            terminate(pa)
         is_card = info.host_api != "ALSA" or info.outputs < _PLUGIN_OUTPUTS
         if not is_card or not MIN_RATE <= info.default_rate <= MAX_RATE:
             return None

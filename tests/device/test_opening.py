@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from echowarp.device import opening
+from echowarp.device import opening, portaudio
 from echowarp.device.loopback import PulseOutput
 from echowarp.device.opening import Asked, OwnFormat, SinkOpener, SourceOpener
 from echowarp.errors import DeviceError
@@ -25,7 +25,8 @@ def plug(monkeypatch: pytest.MonkeyPatch) -> Plug:
     """What PortAudio shows from then on."""
 
     def plug(pa: FakePyAudio) -> FakePyAudio:
-        monkeypatch.setattr(opening, "initialise", lambda: pa)
+        for module in (opening, portaudio):
+            monkeypatch.setattr(module, "initialise", lambda: pa)
         return pa
 
     return plug
@@ -159,6 +160,14 @@ def test_the_format_of_a_device(plug: Plug, outputs: int, rate: int, own: OwnFor
 def test_a_card_with_many_outputs_is_one_elsewhere(plug: Plug) -> None:
     plug(FakePyAudio([("Core Audio", 0, 0)], [device("Studio", 0, 0, 32, 44_100)]))
     assert SinkOpener(asked()).own_format() == OwnFormat(44_100, 2)
+
+
+def test_whether_a_device_is_there(plug: Plug) -> None:
+    pa = plug(machine("Speakers"))
+    SinkOpener(asked(name="speakers")).check()
+    with pytest.raises(DeviceError, match="theremin"):
+        SinkOpener(asked(name="theremin")).check()
+    assert pa.terminated == 2 and not pa.streams
 
 
 def test_the_format_of_a_device_that_is_not_there(plug: Plug) -> None:

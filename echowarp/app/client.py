@@ -12,6 +12,7 @@ from echowarp.app.connection import Connection, Status
 from echowarp.app.ears import Ears
 from echowarp.app.supervisor import Supervisor
 from echowarp.app.talk import Talk
+from echowarp.app.totals import Repeated
 from echowarp.app.words import FALSE_SERVER, client_words
 from echowarp.config.settings import Settings
 from echowarp.errors import ConnectError, RefusedError
@@ -59,6 +60,7 @@ class Client:
         self._reconnector = Reconnector(
             attempts=settings.reconnect_attempt, random_bytes=os.urandom
         )
+        self._failure = Repeated()
         self._stopping = threading.Event()
         self._connection: Connection | None = None
         self._past_rejected = self._past_repeated = self._past_bytes = 0
@@ -148,7 +150,12 @@ class Client:
             self.status.state = "connecting" if self.status.suite is None else "reconnecting"
             seconds = step.delay_ns / NS_PER_S
             when = "at once" if not step.delay_ns else f"in {seconds:.1f} s"
-            log.warning("%s; trying again %s", detail, when)
+            if outcome.played:
+                self._failure.forget()
+            is_news = self._failure.is_news(detail, time.monotonic_ns())
+            log.log(
+                logging.WARNING if is_news else logging.DEBUG, "%s; trying again %s", detail, when
+            )
             self._stopping.wait(seconds)
 
     @property

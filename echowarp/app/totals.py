@@ -1,4 +1,4 @@
-"""What is not worth a line each is told as a total, at most once a minute."""
+"""What is not worth a line each is told once a minute, as a total or as what goes on."""
 
 from __future__ import annotations
 
@@ -30,3 +30,22 @@ class Total:
         if count - self._told >= WORTH_TELLING:
             log.info(self._text, count - self._told)
         self._told, self._due_ns = count, now_ns + MINUTE_NS
+
+
+class Repeated:
+    """Something that may fail again and again. Exactly one thread uses it."""
+
+    def __init__(self) -> None:
+        self._reason: str | None = None
+        self._due_ns = 0
+
+    def is_news(self, reason: str, now_ns: int) -> bool:
+        """Whether to tell of a failure: it is another than before, or a minute has passed."""
+        if reason == self._reason and now_ns < self._due_ns:
+            return False
+        self._reason, self._due_ns = reason, now_ns + MINUTE_NS
+        return True
+
+    def forget(self) -> None:
+        """It has worked in between."""
+        self._reason = None

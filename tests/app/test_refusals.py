@@ -7,7 +7,6 @@ import signal
 import socket
 import struct
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -156,15 +155,14 @@ def test_a_server_that_is_something_else(stage: Stage) -> None:
 
 class TestNoConnection:
     def test_nobody_there(self, stage: Stage) -> None:
-        begun_s = time.monotonic()
-        client = stage.client("-r", "2")
+        """The same failure again is no line again."""
+        client = stage.client("-r", "3")
         assert client.ends() == 4
-        assert time.monotonic() - begun_s < 5
         again, last = lines(client)
         why = f"no connection to {LOOPBACK} port {stage.port}: nothing listens there"
         why += " (is the server running?); "
         assert f"{why}trying again in " in again
-        assert last.endswith(f"{why}gave up after 2 attempts; --reconnect 0 never gives up")
+        assert last.endswith(f"{why}gave up after 3 attempts; --reconnect 0 never gives up")
 
     def test_a_name_that_does_not_resolve(self, stage: Stage) -> None:
         client = stage.client("-r", "1", address="nobody.invalid")

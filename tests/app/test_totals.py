@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from echowarp.app.totals import MINUTE_NS, WORTH_TELLING, Total
+from echowarp.app.totals import MINUTE_NS, WORTH_TELLING, Repeated, Total
 
 
 def test_a_flood_is_told_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
@@ -24,3 +24,16 @@ def test_a_few_are_not_told_and_not_kept_for_later(caplog: pytest.LogCaptureFixt
     assert caplog.messages == []
     total.note(3 * WORTH_TELLING - 2, 3 * MINUTE_NS)
     assert caplog.messages == ["100 came"]
+
+
+def test_what_fails_again_is_told_once_a_minute() -> None:
+    failure = Repeated()
+    told = [second for second in range(130) if failure.is_news("no", second * MINUTE_NS // 60)]
+    assert told == [0, 60, 120]
+
+
+def test_another_failure_is_told_at_once_and_so_is_one_after_it_worked() -> None:
+    failure = Repeated()
+    assert [failure.is_news(reason, 0) for reason in ("a", "a", "b", "a")] == [1, 0, 1, 1]
+    failure.forget()
+    assert failure.is_news("a", 0)

@@ -25,9 +25,11 @@ MOST_RATE_PERCENT = 150
 """Blocks, and repair rows, that a talker may send, of what its format needs."""
 BURST_NS = NS_PER_S
 """So much may come at once: what a network held back arrives together."""
-MIN_BLOCK_NS = NS_PER_S // 400
+MIN_BLOCK_NS = NS_PER_S // 500
+"""Less than the 2.5 ms that may be asked for: blocks are whole frames, and with some devices
+whole periods."""
 MIN_BLOCK_BYTES = MAX_PAYLOAD_BYTES // 2
-"""A block lasts 2.5 ms at least, or is as large as half of what a datagram holds."""
+"""A block lasts so long at least, or is as large as half of what a datagram holds."""
 SOLVER_BLOCKS = 256
 """Blocks that a solver looks at, at most."""
 SEALED_CODEC_BIT = 0x80

@@ -202,9 +202,9 @@ class Talk:
                     voice.announced(record, now_ns)
                 return True
         elif isinstance(record, End) and voice is not None and record.stream == 0:
-            if voice.state is VoiceState.ASKED and not self._server_talks:
-                voice.refused(now_ns)
-                log.warning("the server does not take our stream now: nobody hears us")
+            if voice.refused(record.seq, now_ns):
+                if voice.state is VoiceState.REFUSED:
+                    log.warning("the server does not take our stream now: nobody hears us")
                 return True
         elif isinstance(record, UdpOk) and self._enter_ns is not None:
             self._enter_ns = now_ns

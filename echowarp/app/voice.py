@@ -95,8 +95,9 @@ class Voice:
         self._started = False
         self._seq = int.from_bytes(os.urandom(COUNTER_BYTES), "big")
         self._time = int.from_bytes(os.urandom(COUNTER_BYTES), "big")
-        self._asked = 0
-        """Streams that the server has not answered yet: the last of them counts."""
+        self._asked: list[int] = []
+        """First sequence numbers of streams that the server has not answered yet: the last of
+        them counts."""
         self._sealer: PayloadSealer | None = None
         self._fanout = self._make_fanout()
         self._link: DatagramLink | None = None
@@ -119,7 +120,7 @@ class Voice:
     def detach(self) -> None:
         """The session is over; sound goes on and is lost meanwhile."""
         self._link = self._byte = None
-        self._asked = 0
+        self._asked.clear()
         self._out.clear()
         self.state = State.QUIET
         self._fanout = self._make_fanout()
@@ -132,7 +133,7 @@ class Voice:
         self._sealer = sealer
         # No block of the last stream may be sent again in this one: it has another key.
         self._fanout = self._make_fanout()
-        self._asked += 1
+        self._asked.append(wrap(self._seq))
         fmt = self.format
         self._out.append(
             Stream(
@@ -149,8 +150,7 @@ class Voice:
 
     def announced(self, stream: Stream, now_ns: int) -> None:
         """The server has given our stream its byte."""
-        self._asked -= 1
-        if self._asked or self._link is None:
+        if not self._is_answered(stream.seq) or self._asked or self._link is None:
             return  # another has replaced it there
         if self.state is not State.ASKED:
             # Nobody is to hear it any more.
@@ -163,11 +163,21 @@ class Voice:
             self._started = True
             self._source.start(self._post, lambda error: self._post(_SourceEnded(error)))
 
-    def refused(self, now_ns: int) -> None:
-        """The server takes no stream of ours: one that was given too many of late may again."""
-        self._asked -= 1
-        if not self._asked:
+    def refused(self, seq: int, now_ns: int) -> bool:
+        """An END of no stream that runs: whether the server takes, by that, no stream of ours
+        that would begin so. One that was given too many of late may take another later."""
+        if not self._is_answered(seq):
+            return False
+        if not self._asked and self.state is State.ASKED:
             self.state, self._refused_until_ns = State.REFUSED, now_ns + REFUSED_NS
+        return True
+
+    def _is_answered(self, seq: int) -> bool:
+        """Whether that was asked for; now it has its answer."""
+        if seq not in self._asked:
+            return False
+        self._asked.remove(seq)
+        return True
 
     def timeout_ns(self) -> int | None:
         """When `act` has something to do by itself, or None."""
@@ -195,6 +205,7 @@ class Voice:
                 self._failed(message.error)
             else:
                 self.has_ended = True
+                self._level_db = SILENCE_DB
                 self.end(EndReason.SOURCE_ENDED)
         if self.state is State.REFUSED and now_ns >= self._refused_until_ns:
             self.state = State.QUIET

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from echowarp.wire.people import CallNews, RoomNews
 from echowarp.wire.people_codes import CallState, RoomState, Wish
 from echowarp.wire.records import End, EndReason, Stream
+from tests import processes
 from tests.app.sounds import recorded_bytes
 from tests.demo.wav import WavReader
 from tests.processes import Stage, wait_until
@@ -186,3 +188,29 @@ def test_the_source_ends_and_everybody_is_told(stage: Stage) -> None:
     assert ann.ended.code == 200
     assert server.ends() == 0
     ann.close()
+
+
+TAKES_NO_STREAM = """
+import sys
+from echowarp.main import main
+from echowarp.session import uplink
+
+uplink.MIN_BLOCK_NS = uplink.MIN_BLOCK_BYTES = 10**9
+sys.exit(main())
+"""
+
+
+def test_one_whose_stream_is_refused_still_listens(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The refusal is not the end of the server's own stream."""
+    with monkeypatch.context() as changed:
+        changed.setattr(processes, "PROGRAM", (sys.executable, "-c", TAKES_NO_STREAM))
+        stage.server("--talkback", "--sink", "null", source="tone")
+    words = ("--nickname", "ann", "--source", "tone")
+    client = stage.client(*words)
+    client.says("the server does not take our stream now")
+    begun = len(client.stats)
+    wait_until(lambda: len(client.stats) > begun + 1, "it goes on")
+    assert client.leave() == 0
+    assert "trying again" not in client.said

@@ -162,15 +162,32 @@ def test_a_stream_that_nobody_hears_any_more_ends(monkeypatch: pytest.MonkeyPatc
 def test_a_stream_that_is_not_taken_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
     desk = Desk(monkeypatch)
     desk.voice.begin(None)
-    desk.voice.refused(desk.now_ns)
+    (asked,) = desk.voice.to_send()
+    assert isinstance(asked, Stream)
+    assert not desk.voice.refused(asked.seq + 1, desk.now_ns), "that is another's end"
+    assert desk.voice.refused(asked.seq, desk.now_ns)
     assert desk.voice.state is State.REFUSED
     due_ns = desk.voice.timeout_ns()
     assert due_ns == desk.now_ns + REFUSED_NS
     desk.voice.act(due_ns - 1)
     desk.voice.begin(None)
-    assert len(desk.voice.to_send()) == 1, "of the first time"
+    assert desk.voice.to_send() == []
     desk.voice.act(due_ns)
     assert desk.voice.timeout_ns() is None
+    desk.run()
+    assert desk.hears(block(0.3)) == [block(0.3)]
+
+
+def test_a_refusal_that_comes_when_nobody_wants_the_stream_any_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    desk = Desk(monkeypatch)
+    desk.voice.begin(None)
+    (asked,) = desk.voice.to_send()
+    assert isinstance(asked, Stream)
+    desk.voice.end()
+    assert desk.voice.refused(asked.seq, desk.now_ns)
+    assert desk.voice.state is State.QUIET
     desk.run()
     assert desk.hears(block(0.3)) == [block(0.3)]
 

@@ -157,6 +157,9 @@ class Connection:
 
     def _due_ns(self) -> int:
         due = [self.session.timeout_ns()]
+        if self.session.closed:
+            # Its last event may have come after the others were looked at.
+            due.append(time.monotonic_ns())
         if self._datagrams is not None:
             due.append(self._datagrams.timeout_ns())
         if self._talk is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
@@ -41,6 +42,11 @@ NS_PER_MS = 1_000_000
 MIX_PLAY_OUT_S = 8.0
 """The same of one who talks: the longest target, and how far a file may be behind."""
 LATENCIES = {"low": LOW, "auto": AUTO, "robust": ROBUST}
+NOTHING_NS = 3_000 * NS_PER_MS
+NOTHING = (
+    "this server sends nothing of its own now: if it is one for calls and rooms, give --nickname"
+    " to take part"
+)
 PROTECTION: dict[Suite | None, str] = {
     Suite.NONE: "unprotected",
     Suite.INTEGRITY: "signed",
@@ -78,6 +84,7 @@ def run_client(settings: Settings, terminal: Terminal, card: OpenCard | None = N
 
     def on_turn() -> None:
         run.check_target()
+        run.check_stream(time.monotonic_ns())
         user.turn()
 
     try:
@@ -115,6 +122,9 @@ class _Run:
         self._supervisor = supervisor
         self._latency = latency_of(settings)
         self._too_small = False
+        self._unsent_since_ns: int | None = None
+        """Since when there has been a session in which nothing was sent; None without one."""
+        self._told_unsent = False
         self._played_out = threading.Event()
         self._presence = Presence()
         self.volume = Volume(settings.volume)
@@ -201,6 +211,18 @@ class _Run:
             self._too_small = True
             words = too_small(target_ns=snapshot.target_ns, needed_ns=snapshot.needed_ns)
             log.warning("%s", words)
+
+    def check_stream(self, now_ns: int) -> None:
+        """Says once when a server has nothing for those who only listen."""
+        if self.talker is not None or self._told_unsent:
+            return
+        if self.client.status.state != "connected" or self.snapshot.format is not None:
+            self._unsent_since_ns = None
+        elif self._unsent_since_ns is None:
+            self._unsent_since_ns = now_ns
+        elif now_ns - self._unsent_since_ns > NOTHING_NS:
+            self._told_unsent = True
+            log.warning(NOTHING)
 
     @property
     def _state(self) -> str:

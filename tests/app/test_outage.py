@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import processes
 from tests.accept import RETURN_S
 from tests.app.sounds import (
     BLOCK_BYTES,
@@ -164,6 +166,44 @@ def test_a_name_that_is_taken_is_not_replaced_by_the_next_format(stage: Stage) -
     assert "got-2.wav" in client.said
     assert (stage.folder / "got-2.wav").read_bytes() == b"precious"
     read_pcm(stage.folder / "got.wav")
+
+
+NO_SOCKET_AT_FIRST = """
+import sys
+from echowarp.main import main
+from echowarp.net.client_link import TcpLink
+
+open_udp = TcpLink.open_udp
+
+def fails(link):
+    TcpLink.open_udp = open_udp
+    raise OSError("no descriptor is free")
+
+TcpLink.open_udp = fails
+sys.exit(main())
+"""
+
+
+def test_a_network_that_goes_when_the_session_begins(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is a connection that was lost, and there is another one."""
+    stage.server(source="tone")
+    with monkeypatch.context() as changed:
+        changed.setattr(processes, "PROGRAM", (sys.executable, "-c", NO_SOCKET_AT_FIRST))
+        client = stage.client("--duration", "0.5")
+    assert client.ends() == 0, client.said
+    assert client.said.count("connected;") == 2
+    assert client.said.count("trying again") == 1
+
+
+def test_a_server_that_has_nothing_of_its_own_is_told(stage: Stage) -> None:
+    """Once, to who has no name; who waits for the first listener of a file is not told."""
+    stage.server(source="none")
+    client = stage.client()
+    client.says("give --nickname to take part")
+    assert client.leave() == 0
+    assert client.said.count("--nickname") == 1
 
 
 def test_a_server_that_leaves_says_so_and_the_client_waits_for_it(stage: Stage) -> None:

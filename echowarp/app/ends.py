@@ -153,7 +153,7 @@ def _make_pushed_sink(settings: Settings, fmt: Format, n: int) -> PushedSink:
     if settings.sink == "-":
         if n > 1:
             log.warning("the format on standard output is now %s", fmt)
-        return StdoutSink(sys.stdout.buffer)
+        return StdoutSink(sys.stdout.buffer, frame_bytes=fmt.frame_bytes)
     path = settings.sink if n == 1 else next_name(settings.sink, n)
     log.info("recording to %s", path)
     return WavSink(path, fmt, overwrite=settings.overwrite)

@@ -6,37 +6,73 @@ import errno
 import os
 import select
 import sys
+import time
+from collections.abc import Callable
 from typing import BinaryIO
 
 from echowarp.errors import ReaderGone, StorageError
+from echowarp.media.format import MAX_PAYLOAD_BYTES
 
 _PIECE_BYTES = select.PIPE_BUF if sys.platform != "win32" else 0
 """The least room that a pipe reported as writable has: a write of this much never waits."""
+
+_STEP_BYTES = 4096
 
 _LOOK_UP_S = 0.1
 """How soon a write that waits for a slow reader sees that the sink was closed."""
 
 
+_SILENCE_S = 0.1
+"""A reader who takes a second of silence in that time keeps it. Who does not plays what comes,
+and heard silence already when nothing came: another one would delay all that follows."""
+
+
 class StdoutSink:
     """Writes s16le to a pipe or file, at once and unbuffered.
 
-    The stream itself is left open: it belongs to the caller.
+    The stream itself is left open: it belongs to the caller. frame_bytes: of a frame;
+    monotonic_s: the clock.
     """
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(
+        self,
+        stream: BinaryIO,
+        *,
+        frame_bytes: int,
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
         try:
             stream.flush()
             self._fd = stream.fileno()
         except (OSError, ValueError) as error:
             raise ReaderGone("standard output is closed") from error
         self._closed = False
+        self._step_bytes = max(1, (_PIECE_BYTES or _STEP_BYTES) // frame_bytes) * frame_bytes
+        self._monotonic_s = monotonic_s
+        self._skips_silence = False
 
     def write(self, pcm: bytes) -> None:
-        """Takes whole frames; waits for a slow reader until the sink is closed.
+        """Takes whole frames; waits for a slow reader until the sink is closed. Of the long
+        silence that stands for an outage such a reader gets no more than it takes soon.
 
         Raises ReaderGone when nobody reads any more, StorageError when the output
         cannot take more (disk full).
         """
+        if len(pcm) > MAX_PAYLOAD_BYTES and pcm.count(0) == len(pcm):
+            self._write_silence(pcm)
+        else:
+            self._skips_silence = False
+            self._write(pcm)
+
+    def _write_silence(self, pcm: bytes) -> None:
+        until_s = self._monotonic_s() + _SILENCE_S
+        for at in range(0, len(pcm), self._step_bytes):
+            if self._skips_silence or self._monotonic_s() > until_s:
+                self._skips_silence = True
+                return
+            self._write(pcm[at : at + self._step_bytes])
+
+    def _write(self, pcm: bytes) -> None:
         view = memoryview(pcm)
         try:
             while view and self._wait_writable():

@@ -81,6 +81,7 @@ class TalkSafety:
         if self._e2e is None:
             log.warning("there is no code to try again: it is given with --e2e")
         else:
+            log.info("the code is tried again with whom it failed")
             self._failed.clear()
             self._e2e.begin_again(now_ns)
 

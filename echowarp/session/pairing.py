@@ -119,8 +119,15 @@ class Pair:
             self._begin(now_ns)
 
     def begin_again(self, now_ns: int) -> None:
-        """The user wants another attempt."""
-        if self.state in _STOP:
+        """The user wants another attempt: not so soon after the last one that the other, who
+        is kept busy by nobody, would not hear of it."""
+        if self.state not in _STOP:
+            return
+        is_soon = self._begun_ns is not None and now_ns - self._begun_ns < RETRY_NS
+        if is_soon and not self._is_a:
+            assert self._begun_ns is not None
+            self._deadline_ns = self._begun_ns + RETRY_NS
+        else:
             self._begin(now_ns)
 
     def receive(self, data: bytes, now_ns: int) -> bytes | None:

@@ -154,6 +154,21 @@ def test_the_user_acts() -> None:
     assert room.states() == {State.PAIRED}
 
 
+@pytest.mark.parametrize("first", [1, 2])
+def test_who_acts_at_once_after_a_failure_is_heard(first: int) -> None:
+    """The other takes no two exchanges within a second."""
+    room = Room(al=b"code", bo=b"Code")
+    room.meet()
+    assert room.states() == {State.FAILED}
+    room.people[2]._pairs[1]._code = b"code"
+    room.now_ns += S // 10
+    for user in (first, 3 - first):
+        room.people[user].begin_again(room.now_ns)
+        room.carry()
+    room.wait(RETRY_NS)
+    assert room.states() == {State.PAIRED}
+
+
 def test_made_up_partners_give_no_more_guesses() -> None:
     """The server plays ever new people, and guesses a code with each."""
     victim = EndToEnd(code=b"code", user=1, random_bytes=counting(1))

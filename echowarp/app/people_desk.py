@@ -86,7 +86,9 @@ class PeopleDesk:
             self._settle(now_ns)
 
     def _settle(self, now_ns: int) -> None:
-        told, events = self._people.to_send(), self._people.events()
+        people = self._people
+        told, events = people.to_send(), people.events()
+        self.counts = PeopleCounts(len(people.roster), len(people.rooms), len(people.calls))
         if not told and not events:
             return
         for user, record in told:
@@ -102,8 +104,6 @@ class PeopleDesk:
             else:
                 self._log_flood(event)
         self._tell_public()
-        people = self._people
-        self.counts = PeopleCounts(len(people.roster), len(people.rooms), len(people.calls))
 
     def _tell_hearing(self, event: Hearing) -> None:
         connection = self._connections.get(event.user)

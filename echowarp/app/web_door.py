@@ -195,15 +195,9 @@ class WebDoor:
     def _attend(self, is_first: bool) -> tuple[str, int] | None:
         """Looks after one process from its start to its end. Returns why it did not get
         ready, None when it did."""
-        ours, theirs = socket.socketpair()
-        ours.setblocking(False)
-        grow_buffers(ours)
         try:
-            with theirs:
-                arguments = (theirs, self._sockets, self._plan)
-                process = ChildProcess(run_web, arguments, name="echowarp web door")
+            ours, process = self._begin_process()
         except EchoWarpError as error:
-            ours.close()
             if not is_first:
                 log.warning("the web door does not open again: %s", error)
             return str(error), error.exit_status
@@ -219,6 +213,22 @@ class WebDoor:
         process.end()
         self._post(partial(self._on_ended, process, ours, was_ready or not is_first))
         return None if was_ready else (process.failure, process.exit_status)
+
+    def _begin_process(self) -> tuple[socket.socket, ChildProcess]:
+        """Where its sound goes, and the process. Raises EchoWarpError."""
+        try:
+            ours, theirs = socket.socketpair()
+        except OSError as error:
+            raise EchoWarpError(f"no socket to send it sound by: {error}") from error
+        ours.setblocking(False)
+        grow_buffers(ours)
+        try:
+            with theirs:
+                arguments = (theirs, self._sockets, self._plan)
+                return ours, ChildProcess(run_web, arguments, name="echowarp web door")
+        except EchoWarpError:
+            ours.close()
+            raise
 
     def _post(self, action: Callable[[], None]) -> None:
         self._post_control(lambda now_ns: action())

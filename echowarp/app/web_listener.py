@@ -99,8 +99,8 @@ class Listener:
     def tell_last(self, frame: bytes) -> None:
         """Sends a frame after all blocks that wait: as none follow, none has to make room."""
         if self._socket.state is State.OPEN:
-            self._most_unsent_bytes = MAX_UNSENT_BYTES + sum(map(len, self._blocks))
             self.connection.send(*self._blocks)
+            self._most_unsent_bytes = MAX_UNSENT_BYTES + self.connection.unsent_bytes
             self.tell(frame)
         self._blocks.clear()
 

@@ -62,7 +62,12 @@ class WorkerPlace:
             self._mark_due_ns = now_ns + MARK_EVERY_NS
             self.marked_ns = now_ns
             self.give(_MARK, in_hurry=False)
-        elif self.marked_ns is not None and anew:
+        elif anew:
+            self.excuse(now_ns)
+
+    def excuse(self, now_ns: int) -> None:
+        """It is not to blame that it has not answered yet."""
+        if self.marked_ns is not None:
             self.marked_ns = now_ns
 
     def is_stuck(self, now_ns: int) -> bool:

@@ -185,6 +185,8 @@ class Workers:
             worker.connections.remove(connection)
         now_ns = time.monotonic_ns()
         worker.give(pack(command), in_hurry=self._is_in_hurry(command, now_ns))
+        if self._has_stood_still(now_ns):
+            worker.excuse(now_ns)
         self._look_at(worker, now_ns)
 
     def _is_in_hurry(self, command: SenderCommand, now_ns: int) -> bool:
@@ -203,13 +205,17 @@ class Workers:
         self._seq += 1
         self._time += block.lost_frames + block.frames
         now_ns, frame = time.monotonic_ns(), pack(block)
-        stood_still = now_ns - self._last_block_ns > STALL_NS
+        stood_still = self._has_stood_still(now_ns)
         self._last_block_ns = now_ns
         for worker in self._workers:
             if worker.is_ready:
                 worker.mark(now_ns, anew=stood_still)
                 worker.give(frame)
                 self._look_at(worker, now_ns)
+
+    def _has_stood_still(self, now_ns: int) -> bool:
+        """Whether that is true of this process, or of the source: then no worker is to blame."""
+        return now_ns - self._last_block_ns > STALL_NS
 
     def _look_at(self, worker: WorkerPlace, now_ns: int) -> None:
         if self._closing.is_set():

@@ -588,7 +588,11 @@ def test_its_statistics_count_people_rooms_calls_and_packets(stage: Stage) -> No
         "the statistics tell it",
     )
     for each in (ann, bob, carl):
+        each.session.close(time.monotonic_ns())
+        each.tell()
         each.close()
+    none = {"people": 0, "rooms": 0, "calls": 0}
+    wait_until(lambda: none.items() <= statistics(server).items(), "and that they have left")
 
 
 def test_where_nobody_may_talk_a_name_is_denied(stage: Stage) -> None:

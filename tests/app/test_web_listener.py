@@ -53,5 +53,6 @@ def test_the_last_blocks_come_before_the_word_that_they_are_the_last() -> None:
         end, word = text_frame({"type": "end"}), text_frame({"type": "status"})
         listener.tell_last(end)
         listener.tell(word)
-        assert b"".join(connection.take_unsent()) == b"".join(blocks) + end + word
+        listener.tell_last(word)
+        assert b"".join(connection.take_unsent()) == b"".join(blocks) + end + word + word
         assert not server.dropped

@@ -162,6 +162,16 @@ def feedback(connection: int, message: Report | Request | ClockAsk) -> Feedback:
     return Feedback(connection=connection, stream=0, message=message, at_ns=0)
 
 
+def test_a_server_that_stood_still_blames_no_worker(scene: Scene) -> None:
+    """A report is the first that it sees, before the next block."""
+    scene.join(1, 2)
+    scene.blocks(1)
+    scene.now_ns += 60_000 * MS
+    scene.workers.obey(feedback(1, Report(1, 1, 0, 0, ())))
+    scene.blocks(1)
+    assert not scene.lost and not any(process.killed for process in scene.made)
+
+
 def test_a_new_listener_goes_to_who_has_the_fewest(scene: Scene) -> None:
     scene.join(1, 2, 3, 4)
     for leaver in (1, 3):

@@ -20,6 +20,7 @@ PATIENCE_S = 60.0
 """For anything to move: a server may take long to bring a large file to its disk."""
 LISTING_PATIENCE_S = 5.0
 """Not every server answers what it does not know."""
+EXPOSED = "whoever is on the way could read the password: give a wss:// URI"
 
 
 def find_server(settings: CacheSettings) -> tuple[WsUri, str | None, Trust]:
@@ -31,9 +32,15 @@ def find_server(settings: CacheSettings) -> tuple[WsUri, str | None, Trust]:
     if not uri.secure and (settings.fingerprint is not None or settings.insecure):
         raise ConfigError("--fingerprint and --insecure are about TLS: give a wss:// URI")
     password = settings.password
-    if password is not None and not uri.secure and not is_loopback(uri.host):
+    is_exposed = not uri.secure and not is_loopback(uri.host)
+    if uri.credentials is not None:
+        # Who names one in the URI means that one.
+        if is_exposed:
+            raise ConfigError(EXPOSED)
+        password = None
+    if password is not None and is_exposed:
         if settings.is_password_given:
-            raise ConfigError("whoever is on the way could read the password: give a wss:// URI")
+            raise ConfigError(EXPOSED)
         log.warning("the password is not sent: whoever is on the way could read it")
         password = None
     trust = Trust(fingerprint=settings.fingerprint, insecure=settings.insecure)

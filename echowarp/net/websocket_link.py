@@ -68,7 +68,8 @@ class WebSocketLink:
             if uri.secure:
                 self._sock = _secured(self._sock, uri.host, trust)
             handshake = ClientHandshake(uri, os.urandom, fields)
-            rest = self._shake_hands(handshake, has_password=password is not None)
+            has_password = password is not None or uri.credentials is not None
+            rest = self._shake_hands(handshake, has_password=has_password)
             self._sock.setblocking(False)
             self._selector.register(self._sock, selectors.EVENT_READ)
         except BaseException:

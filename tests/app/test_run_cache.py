@@ -286,6 +286,7 @@ def test_tls(bench: Bench, certificate: tuple[ssl.SSLContext, str]) -> None:
         (["--download", "../x"], 2, "no id"),
         (["--download", "x", "-o", "no/such/folder/x"], 2, "there is no folder"),
         (["--list", "--insecure"], 2, "wss://"),
+        (["--list", "-s", "ws://x:password@192.0.2.1/audio"], 2, "could read the password"),
     ],
 )
 def test_what_is_wrong(bench: Bench, words: list[str], status: int, said: str) -> None:

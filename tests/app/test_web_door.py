@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime
+import errno
 import hashlib
 import os
 import signal
@@ -14,11 +15,14 @@ import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from echowarp.app.web_certificate import own_hosts
+from echowarp.app.web_door import WebDoor
 from echowarp.crypto.certificate import make_certificate
+from echowarp.errors import EchoWarpError
 from echowarp.media.pcm import level_db
 from echowarp.wire.http_fields import HttpError
 from tests.hostile.attackers import guess
@@ -390,6 +394,31 @@ def test_what_is_wrong_is_said_at_the_start(open_stage: Stage) -> None:
             port = taken.getsockname()[1]
             server = stage.server("--web_port", str(port), ready=False)
             assert server.ends() == 2 and "--web_port" in server.said
+
+
+def test_a_door_for_which_no_socket_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told, and tried again: the server goes on."""
+
+    def none_left() -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(socket, "socketpair", none_left)
+    with pytest.raises(EchoWarpError, match="no socket"):
+        WebDoor._begin_process(cast(WebDoor, None))
+
+
+def test_a_password_in_the_uri_and_another_beside_it(stage: Stage) -> None:
+    """Who names one in the URI means that one."""
+    _, door = serve(stage, "--ssl")
+    uri = f"ws://x:{PASSWORD.replace(' ', '%20')}@{LOOPBACK}:{door.port}/audio"
+    words = ("cache", "--list", "-s", uri)
+    for beside in (None, PASSWORD, "another"):
+        program = stage.run("cache", *words, stats=False, password=beside)
+        assert program.ends() == 0, program.said
+    words = ("cache", "--list", "-s", uri.replace("horse", "cow"))
+    program = stage.run("cache", *words, stats=False)
+    assert program.ends() == 3
+    assert "wrong password" in program.said
 
 
 def test_a_door_that_breaks_opens_anew(open_stage: Stage) -> None:

@@ -76,7 +76,8 @@ class Journey:
     damaged, glitches: how much of it is no faithful copy, share of 0..1, and how often
     that began: the clock of the device is followed, so no copy is exact to the bit;
     delay_ms: from the source device to the sink device, as measured; told_ms: as the
-    client's statistics tell it; concealed: blocks that were filled in.
+    client's statistics tell it; concealed: blocks that were filled in while it was played, not
+    while recorders and players began or ended beside it; lost: of the whole run.
     """
 
     damaged: float
@@ -101,8 +102,10 @@ def travel(stage: Stage, environment: dict[str, str], seconds: float, *, loopbac
     recorders = [Recorder(name, environment) for name in ("cap.monitor", "play.monitor")]
     try:
         _wait_for_sound(recorders)
+        before = _concealed(client)
         _play(wav, environment, lambda: [server, client])
         time.sleep(_LISTEN_ON_S)
+        concealed = _concealed(client) - before
     finally:
         for recorder in recorders:
             recorder.stop()
@@ -123,9 +126,16 @@ def travel(stage: Stage, environment: dict[str, str], seconds: float, *, loopbac
         glitches=heard.glitches,
         delay_ms=1000 * heard.delay_frames / RATE,
         told_ms=median(told),
-        concealed=stream["concealed"],
+        concealed=concealed,
         lost=stream["lost"],
     )
+
+
+def _concealed(client: Program) -> int:
+    """How many blocks the client has filled in by now, in its next words."""
+    told = len(client.stats)
+    wait_until(lambda: len(client.stats) > told, "the client says how it fares")
+    return int(client.stream["concealed"])
 
 
 def _noise_wav(path: Path, seconds: float) -> bytes:

@@ -1,17 +1,19 @@
 """How long the machine itself stands still, beside a measurement or a test.
 
-python -m tests.machine ticks every 5 ms until its standard input ends, then prints
-by how many ms its latest tick was late. It does nothing else, and before all others
+python -m tests.machine ticks every 5 ms on each processor until its standard input ends,
+then prints by how many ms its latest tick was late. It does nothing else, and before all others
 where that is allowed, so whatever made it wait made everything else wait.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 
 from tests.processes import ROOT
@@ -68,19 +70,29 @@ def on_a_steady_machine(act: Callable[[int], None]) -> None:
 
 
 def watch() -> None:
-    """Ticks, and prints the latest."""
+    """Ticks on each processor, for one of them may stand still alone; prints the latest."""
     raise_priority()
-    waits_for_end = threading.Thread(target=sys.stdin.read, daemon=True)
-    waits_for_end.start()
-    most_s = 0.0
-    due_s = time.monotonic() + TICK_S
-    while waits_for_end.is_alive():
+    ended = threading.Event()
+    processors = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else {None}
+    with ThreadPoolExecutor(len(processors)) as pool:
+        ticking = [pool.submit(_tick, processor, ended) for processor in processors]
+        sys.stdin.read()
+        ended.set()
+        print(f"{1000 * max(each.result() for each in ticking):.3f}")
+
+
+def _tick(processor: int | None, ended: threading.Event) -> float:
+    """By how many seconds the latest tick of this thread was late, on one processor."""
+    if processor is not None:
+        os.sched_setaffinity(0, {processor})
+    most_s, due_s = 0.0, time.monotonic() + TICK_S
+    while not ended.is_set():
         time.sleep(max(0.0, due_s - time.monotonic()))
         late_s = time.monotonic() - due_s
         most_s = max(most_s, late_s)
         # Ticks that were missed are one wait, not many.
         due_s += TICK_S * (1 + late_s // TICK_S)
-    print(f"{1000 * most_s:.3f}")
+    return most_s
 
 
 if __name__ == "__main__":

@@ -116,6 +116,7 @@ def feed(programs: Sequence[Program], sounds: Sequence[bytes]) -> None:
         list(pool.map(fill, programs, sounds))
 
 
+@pytest.mark.xdist_group("takes all of the machine")
 @pytest.mark.parametrize(
     ("people", "at_once", "code"),
     [(3, 3, None), (3, 3, "four words"), (8, 2, None)],

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.hostile.beside import Beside
 from tests.hostile.siege import FLOOD, attacked
 from tests.hostile.storm import ATTACKS
@@ -14,6 +16,7 @@ LISTENERS = 10
 STORM_S = 5.0
 
 
+@pytest.mark.xdist_group("takes all of the machine")
 def test_not_one_missing_block(tmp_path: Path) -> None:
     """The ban list that the attackers fill is of ten megabytes."""
     bans = tmp_path / "bans.txt"

@@ -108,6 +108,7 @@ def test_what_grows_is_found() -> None:
     assert len(growth("it", [held(0), too_much])) == 3
 
 
+@pytest.mark.xdist_group("takes all of the machine")
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc tells what is held")
 def test_a_short_run(tmp_path: Path) -> None:
     log: list[str] = []

@@ -308,6 +308,7 @@ SCREENS = {
 LIGHT = "rgb(242, 245, 246)"
 
 
+@pytest.mark.xdist_group("takes all of the machine")
 def test_it_fits_every_screen(door: Door, tmp_path: Path) -> None:
     door.server()
     for name, (width, height, scheme) in SCREENS.items():

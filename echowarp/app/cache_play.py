@@ -54,7 +54,7 @@ def play(settings: CacheSettings, link: CacheLink, terminal: Terminal) -> None:
         if settings.sink == "device":
             player.to_card(CardSinks(ends, _full_volume, Presence()).open(fmt))
         else:
-            sink = open_pushed_sink(ends, fmt, 1, _full_volume)
+            sink = open_pushed_sink(ends, fmt, 1, _full_volume, is_live=False)
             try:
                 for pcm in player.blocks():
                     sink.write(pcm)

@@ -140,20 +140,20 @@ def check_sink(settings: Settings) -> None:
 
 
 def open_pushed_sink(
-    settings: Settings, fmt: Format, n: int, gain: Callable[[], float]
+    settings: Settings, fmt: Format, n: int, gain: Callable[[], float], *, is_live: bool = True
 ) -> PushedSink:
-    """The sink for the n-th format that comes, from 1, at the volume that `gain` gives.
-    Raises ConfigError."""
-    return PushedVolume(_make_pushed_sink(settings, fmt, n), fmt, gain)
+    """The sink for the n-th format that comes, from 1, at the volume that `gain` gives;
+    is_live: as of StdoutSink. Raises ConfigError."""
+    return PushedVolume(_make_pushed_sink(settings, fmt, n, is_live=is_live), fmt, gain)
 
 
-def _make_pushed_sink(settings: Settings, fmt: Format, n: int) -> PushedSink:
+def _make_pushed_sink(settings: Settings, fmt: Format, n: int, *, is_live: bool) -> PushedSink:
     if settings.sink == "null":
         return NullSink()
     if settings.sink == "-":
         if n > 1:
             log.warning("the format on standard output is now %s", fmt)
-        return StdoutSink(sys.stdout.buffer, frame_bytes=fmt.frame_bytes)
+        return StdoutSink(sys.stdout.buffer, frame_bytes=fmt.frame_bytes, is_live=is_live)
     path = settings.sink if n == 1 else next_name(settings.sink, n)
     log.info("recording to %s", path)
     return WavSink(path, fmt, overwrite=settings.overwrite)

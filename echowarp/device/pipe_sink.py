@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import select
+import stat
 import sys
 import time
 from collections.abc import Callable
@@ -17,10 +18,10 @@ _PIECE_BYTES = select.PIPE_BUF if sys.platform != "win32" else 0
 """The least room that a pipe reported as writable has: a write of this much never waits."""
 
 _STEP_BYTES = 4096
+"""The same where no pipe tells."""
 
 _LOOK_UP_S = 0.1
 """How soon a write that waits for a slow reader sees that the sink was closed."""
-
 
 _SILENCE_S = 0.1
 """A reader who takes a second of silence in that time keeps it. Who does not plays what comes,
@@ -31,7 +32,8 @@ class StdoutSink:
     """Writes s16le to a pipe or file, at once and unbuffered.
 
     The stream itself is left open: it belongs to the caller. frame_bytes: of a frame;
-    monotonic_s: the clock.
+    is_live: what comes is the blocks of a stream, and silence that is longer than a block
+    stands for an outage; monotonic_s: the clock.
     """
 
     def __init__(
@@ -39,26 +41,30 @@ class StdoutSink:
         stream: BinaryIO,
         *,
         frame_bytes: int,
+        is_live: bool,
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         try:
             stream.flush()
             self._fd = stream.fileno()
+            is_file = stat.S_ISREG(os.fstat(self._fd).st_mode)
         except (OSError, ValueError) as error:
             raise ReaderGone("standard output is closed") from error
         self._closed = False
+        self._may_skip = is_live and not is_file
         self._step_bytes = max(1, (_PIECE_BYTES or _STEP_BYTES) // frame_bytes) * frame_bytes
         self._monotonic_s = monotonic_s
         self._skips_silence = False
 
     def write(self, pcm: bytes) -> None:
         """Takes whole frames; waits for a slow reader until the sink is closed. Of the long
-        silence that stands for an outage such a reader gets no more than it takes soon.
+        silence that stands for an outage such a reader gets no more than it takes soon; a file
+        has no reader, and gets all.
 
         Raises ReaderGone when nobody reads any more, StorageError when the output
         cannot take more (disk full).
         """
-        if len(pcm) > MAX_PAYLOAD_BYTES and pcm.count(0) == len(pcm):
+        if self._may_skip and len(pcm) > MAX_PAYLOAD_BYTES and pcm.count(0) == len(pcm):
             self._write_silence(pcm)
         else:
             self._skips_silence = False

@@ -198,7 +198,7 @@ def test_a_network_that_goes_when_the_session_begins(
 
 
 def test_a_server_that_has_nothing_of_its_own_is_told(stage: Stage) -> None:
-    """Once, to who has no name; who waits for the first listener of a file is not told."""
+    """Once, to who has no name."""
     stage.server(source="none")
     client = stage.client()
     client.says("give --nickname to take part")

@@ -397,7 +397,7 @@ def test_what_is_wrong_is_said_at_the_start(open_stage: Stage) -> None:
 
 
 def test_a_door_for_which_no_socket_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is told, and tried again: the server goes on."""
+    """It is a failure to start it, which its keeper tells of and tries again after."""
 
     def none_left() -> None:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))

@@ -4,6 +4,7 @@ import os
 import random
 import threading
 import time
+from pathlib import Path
 from typing import BinaryIO
 
 import pytest
@@ -26,7 +27,7 @@ def test_everything_arrives_also_through_a_small_pipe() -> None:
     thread = threading.Thread(target=read)
     thread.start()
     with os.fdopen(write_fd, "wb") as stream:
-        sink = StdoutSink(stream, frame_bytes=4)
+        sink = StdoutSink(stream, frame_bytes=4, is_live=True)
         for start in range(0, len(PCM), 960):
             sink.write(PCM[start : start + 960])
         sink.close()
@@ -40,7 +41,7 @@ def test_each_write_is_through_at_once(blocking: bool) -> None:
     read_fd, write_fd = os.pipe()
     os.set_blocking(write_fd, blocking)
     with os.fdopen(read_fd, "rb", buffering=0) as reader, os.fdopen(write_fd, "wb") as stream:
-        sink = StdoutSink(stream, frame_bytes=4)
+        sink = StdoutSink(stream, frame_bytes=4, is_live=True)
         sink.write(PCM[:960])
         assert reader.read(2000) == PCM[:960]
 
@@ -53,7 +54,7 @@ class Pipe:
         self.now_s = 0.0
         self._reader = reader
         self._bytes_per_s = bytes_per_s
-        self.sink = StdoutSink(stream, frame_bytes=12, monotonic_s=lambda: self.now_s)
+        self.sink = StdoutSink(stream, frame_bytes=12, is_live=True, monotonic_s=lambda: self.now_s)
         write = self.sink._write
 
         def slow(pcm: bytes) -> None:
@@ -90,7 +91,7 @@ def test_the_silence_of_an_outage(times: int, is_whole: bool) -> None:
 def test_a_reader_that_left() -> None:
     read_fd, write_fd = os.pipe()
     with os.fdopen(write_fd, "wb") as stream:
-        sink = StdoutSink(stream, frame_bytes=4)
+        sink = StdoutSink(stream, frame_bytes=4, is_live=True)
         os.close(read_fd)
         with pytest.raises(ReaderGone):
             sink.write(PCM[:960])
@@ -100,17 +101,17 @@ def test_output_that_is_closed() -> None:
     read_fd, write_fd = os.pipe()
     os.close(read_fd)
     stream = os.fdopen(write_fd, "wb", buffering=0)
-    sink = StdoutSink(stream, frame_bytes=4)
+    sink = StdoutSink(stream, frame_bytes=4, is_live=True)
     stream.close()
     with pytest.raises(ReaderGone):
         sink.write(PCM[:960])
     with pytest.raises(ReaderGone):
-        StdoutSink(stream, frame_bytes=4)
+        StdoutSink(stream, frame_bytes=4, is_live=True)
 
 
 def test_output_that_is_full() -> None:
     with open("/dev/full", "wb") as stream:
-        sink = StdoutSink(stream, frame_bytes=4)
+        sink = StdoutSink(stream, frame_bytes=4, is_live=True)
         with pytest.raises(StorageError, match="No space left"):
             sink.write(PCM[:960])
         sink.close()
@@ -119,7 +120,7 @@ def test_output_that_is_full() -> None:
 def test_closing_frees_a_write_that_waits_for_a_slow_reader() -> None:
     read_fd, write_fd = os.pipe()
     with os.fdopen(read_fd, "rb"), os.fdopen(write_fd, "wb") as stream:
-        sink = StdoutSink(stream, frame_bytes=4)
+        sink = StdoutSink(stream, frame_bytes=4, is_live=True)
         thread = threading.Thread(target=sink.write, args=(PCM,))
         thread.start()
         time.sleep(0.05)
@@ -134,3 +135,22 @@ def test_nothing_is_kept() -> None:
     sink.write(PCM)
     sink.close()
     sink.close()
+
+
+def test_a_file_gets_all_of_a_silence(tmp_path: Path) -> None:
+    """However long the disk takes for it."""
+    seconds = iter(range(10_000))
+    with (tmp_path / "raw").open("wb") as stream:
+        sink = StdoutSink(stream, frame_bytes=4, is_live=True, monotonic_s=lambda: next(seconds))
+        sink.write(bytes(192_000))
+    assert (tmp_path / "raw").read_bytes() == bytes(192_000)
+
+
+def test_the_silence_within_a_file_that_is_played_is_part_of_it() -> None:
+    seconds = iter(range(10_000))
+    read_fd, write_fd = os.pipe()
+    with os.fdopen(read_fd, "rb", buffering=0) as reader, os.fdopen(write_fd, "wb") as stream:
+        sink = StdoutSink(stream, frame_bytes=4, is_live=False, monotonic_s=lambda: next(seconds))
+        sink.write(bytes(19_200))
+        sink.write(bytes(19_200))
+        assert len(reader.read(100_000)) == 38_400
